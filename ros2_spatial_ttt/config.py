@@ -90,12 +90,22 @@ class GateConfig:
 class TileConfig:
     """Tiles of the spatial field under one byte budget."""
 
-    size_m: float = parameter(12.0, 'Edge of a square tile in the map plane.', unit='m', low=2.0, high=100.0)
+    size_m: float = parameter(
+        2.0, 'Edge of a tile in the map plane.', unit='m', low=0.5, high=20.0
+    )
+    height_m: float = parameter(3.5, 'Height of a tile.', unit='m', low=0.5, high=20.0)
     overlap_m: float = parameter(
-        0.5, 'Samples this close to a border are written to both tiles.', unit='m', low=0.0, high=5.0
+        0.15, 'Samples this close to a border are written on both sides.', unit='m', low=0.0, high=1.0
+    )
+    places: int = parameter(
+        1024, 'Most surface places that a tile remembers the position of.', low=64, high=65536
     )
     budget_mb: float = parameter(
-        32.0, 'Bytes of all tiles in working memory; the least recently used goes to disk.', unit='MB', low=1.0, high=65536.0
+        64.0,
+        'Bytes of all tiles in working memory; the least recently written goes to disk.',
+        unit='MB',
+        low=1.0,
+        high=65536.0,
     )
     directory: str = parameter(
         '', "Where tiles over the budget go; '' means they are forgotten (and counted)."

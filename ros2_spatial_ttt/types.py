@@ -217,7 +217,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class MemoryStatus:
-    """Counters of a memory; also the content of ~/status."""
+    """Counters of a memory; also the content of ~/status.
+
+    ``state_bytes`` is the fixed size of the memory, ``state_bytes_used`` what holds something.
+    """
 
     frames_received: int = 0
     frames_accepted: int = 0
@@ -225,9 +228,11 @@ class MemoryStatus:
     chunks: int = 0
     queries: int = 0
     state_bytes: int = 0
+    state_bytes_used: int = 0
     state_hash: str = ''
     tiles_resident: int = 0
     tiles_on_disk: int = 0
+    tiles_forgotten: int = 0
     keyframes: int = 0
     newest_stamp_ns: int = 0
     update_p50_ms: float = 0.0

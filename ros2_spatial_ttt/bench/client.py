@@ -1,0 +1,88 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS 2 client of a running memory node: transitions, questions with round trip, status."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import rclpy
+from lifecycle_msgs.srv import ChangeState
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from ros2_spatial_ttt.bench.publisher import image_message
+from spatial_ttt.msg import MemoryStatus
+from spatial_ttt.srv import SpatialQuery
+
+__all__ = ['MemoryClient']
+
+
+class MemoryClient:
+    """Talks to one memory node. Call ``close`` when done.
+
+    Attributes:
+        round_trips: (result code, milliseconds from the call to the response) per question.
+        statuses: (monotonic seconds of arrival, message) of ~/status.
+    """
+
+    def __init__(self, node_name: str) -> None:
+        rclpy.init()
+        self._node = rclpy.create_node('bench_client')
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._name = node_name
+        self._change = self._node.create_client(ChangeState, f'{node_name}/change_state')
+        self._query = self._node.create_client(SpatialQuery, f'{node_name}/query')
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._node.create_subscription(
+            MemoryStatus, f'{node_name}/status', self._on_status, latched
+        )
+        self.round_trips: list[tuple[int, float]] = []
+        self.statuses: list[tuple[float, MemoryStatus]] = []
+        self.asked = 0
+
+    def transition(self, transition_id: int, *, timeout_s: float) -> bool:
+        """Ask for a lifecycle transition; return whether the node made it in time."""
+        deadline = time.monotonic() + timeout_s
+        while not self._change.service_is_ready():
+            if time.monotonic() > deadline:
+                return False
+            self.spin(0.05)
+        request = ChangeState.Request()
+        request.transition.id = transition_id
+        future = self._change.call_async(request)
+        while not future.done() and time.monotonic() < deadline:
+            self.spin(0.05)
+        return future.done() and future.result().success
+
+    def ask(self, picture: NDArray[np.uint8]) -> None:
+        """Send LOCATE with an example picture (H, W, 3) RGB; the answer is timed on arrival."""
+        request = SpatialQuery.Request(type=SpatialQuery.Request.LOCATE, max_results=5)
+        request.image = image_message(picture, 'rgb8')
+        start = time.perf_counter()
+
+        def answered(future: Any) -> None:
+            elapsed_ms = 1e3 * (time.perf_counter() - start)
+            self.round_trips.append((future.result().result_code, elapsed_ms))
+
+        self._query.call_async(request).add_done_callback(answered)
+        self.asked += 1
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _on_status(self, message: MemoryStatus) -> None:
+        self.statuses.append((time.monotonic(), message))

@@ -1,0 +1,85 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Forgetting a region or a time, in closed form.
+
+A linear field cannot tell which samples wrote what, but the keys of the places to be forgotten span
+a subspace of features. Projecting A, B and W onto its complement makes the field say 0, that is
+*never observed*, at those places, and leaves places whose keys are orthogonal as they were.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.memory.field import FieldState, TileFields
+from ros2_spatial_ttt.memory.oracle import fourier_features
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
+from ros2_spatial_ttt.types import Region
+
+__all__ = ['tile_without_region', 'tile_without_time']
+
+# Spacing of the points whose keys are projected out, a third of the shortest geometry scale.
+SPACING_M = 0.1
+# Directions that carry less than this share of the strongest are kept: they are noise of the keys.
+_NEGLIGIBLE = 1e-3
+
+
+def tile_without_region(
+    tile: Tile, region: Region, grid: TileGrid, omega: dict[str, NDArray]
+) -> tuple[Tile | None, int]:
+    """Return the tile without what it knew in a region of the map, and how many places went.
+
+    None means that nothing of the tile is left.
+    """
+    centre = grid.centre(tile.index)
+    low = np.maximum(np.asarray(region.minimum) - centre, -grid.size / 2)
+    high = np.minimum(np.asarray(region.maximum) - centre, grid.size / 2)
+    if np.any(low > high):
+        return tile, 0
+    if np.all(high - low >= grid.size):
+        return None, len(tile.places)
+    inside = np.all((tile.places.point >= low) & (tile.places.point <= high), axis=1)
+    axes = [np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1)) for a, b in zip(low, high)]
+    lattice = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
+    surface = tile.places.point[inside].astype(np.float64)
+    return _without(tile, np.concatenate([lattice, surface]), ~inside, omega), int(inside.sum())
+
+
+def tile_without_time(
+    tile: Tile, since_ns: int, until_ns: int, omega: dict[str, NDArray]
+) -> tuple[Tile | None, int]:
+    """Return the tile without the places that were seen within a time only; see above."""
+    gone = (tile.places.first_ns >= since_ns) & (tile.places.last_ns <= until_ns)
+    if not gone.any():
+        return tile, 0
+    if gone.all():
+        return None, len(tile.places)
+    points = tile.places.point[gone].astype(np.float64)
+    return _without(tile, points, ~gone, omega), int(gone.sum())
+
+
+def _without(
+    tile: Tile, points: NDArray, kept: NDArray[np.bool_], omega: dict[str, NDArray]
+) -> Tile:
+    fields = TileFields(
+        appearance=_projected(tile.fields.appearance, points, omega['appearance']),
+        geometry=_projected(tile.fields.geometry, points, omega['geometry']),
+    )
+    return Tile(index=tile.index, fields=fields, places=tile.places.kept(kept), used=tile.used)
+
+
+def _projected(state: FieldState, points: NDArray, omega: NDArray) -> FieldState:
+    key = fourier_features(points, omega)
+    values, vectors = np.linalg.eigh(key.T @ key)
+    span = vectors[:, values > _NEGLIGIBLE * values[-1]]
+
+    def left(matrix: NDArray) -> NDArray:
+        matrix = matrix.astype(np.float64)
+        return matrix - span @ (span.T @ matrix)
+
+    return FieldState(
+        curvature=left(left(state.curvature).T).astype(np.float32),
+        target=left(state.target).astype(np.float32),
+        weight=left(state.weight).astype(np.float32),
+    )

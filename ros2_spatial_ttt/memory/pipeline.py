@@ -1,0 +1,315 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""``SpatialMemory``: the object that node, replay, exam and tests all call.
+
+One writer at a time (an inner lock), any number of readers: ``feed_frame``, ``flush``, ``load``,
+``reset`` and ``forget`` replace the immutable state; ``query``, ``save`` and ``status`` read the
+last one that was published and never wait for an update.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.config import MemoryConfig, validate
+from ros2_spatial_ttt.errors import FrameRefused, Refusal
+from ros2_spatial_ttt.memory.chunker import Chunker
+from ros2_spatial_ttt.memory.evidence import Keyframe, bank_bytes
+from ros2_spatial_ttt.memory.forgetting import tile_without_region, tile_without_time
+from ros2_spatial_ttt.memory.gate import Gate
+from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
+from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
+from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
+from ros2_spatial_ttt.memory.state import MemoryState, state_hash
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, max_tiles, tile_bytes
+from ros2_spatial_ttt.memory.writer import NotFinite, Writer
+from ros2_spatial_ttt.query.engine import QueryEngine
+from ros2_spatial_ttt.runtime import open_runtime
+from ros2_spatial_ttt.types import Answer, FeedResult, Frame, MemoryStatus, Query, Region
+
+__all__ = ['SpatialMemory']
+
+_LOG = logging.getLogger(__name__)
+
+
+class SpatialMemory:
+    """A streaming spatial memory of fixed size.
+
+    Args:
+        config: every parameter.
+
+    Raises:
+        ConfigError: a parameter is out of range. ModelError: the model cannot be used.
+    """
+
+    def __init__(self, config: MemoryConfig | None = None) -> None:
+        self.config = validate(config or MemoryConfig())
+        self.runtime = open_runtime(
+            self.config.model, self.config.backend, threads=self.config.threads
+        )
+        self.manifest = self.runtime.manifest
+        self.grid = TileGrid(self.config.tiles)
+        self._resident = max_tiles(self.manifest, self.config.tiles)
+        self._shelf = TileShelf(self.config.tiles.directory, self.manifest)
+        self._writer = Writer(
+            self.config, self.runtime, self.grid, self._shelf, resident=self._resident
+        )
+        self._reader = Reader(self.runtime, self.grid)
+        self._engine = QueryEngine(self.config.read, self.runtime, self._reader, self.grid)
+        self._gate = Gate(self.config.gate)
+        self._chunker = Chunker(
+            frames=self.manifest.chunk_frames, flush_ns=round(self.config.chunk.flush_s * 1e9)
+        )
+        self._cameras: dict[str, CameraTokens] = {}
+        self._state = MemoryState()
+        self._write_lock = threading.Lock()
+        self._count_lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._update_ms: deque[float] = deque(maxlen=256)
+        self._query_ms: deque[float] = deque(maxlen=256)
+
+    # Writing.
+
+    def feed_frame(self, frame: Frame) -> FeedResult:
+        """Offer a frame; update the memory when it closes a chunk.
+
+        The frame's arrays are read before this returns and not kept.
+        """
+        with self._write_lock:
+            self._count('received')
+            if self._gate.jumped_back(frame) and self.config.gate.time_jump == 'reset':
+                _LOG.warning('time went back (a bag loops?): the memory starts anew')
+                self._reset()
+            try:
+                prepared = self._prepared(frame)
+            except FrameRefused as error:
+                return self._refusal(error)
+            self._state = replace(self._state, camera_width=frame.intrinsics.width)
+            self._count('accepted')
+            updates = [self._write(chunk) for chunk in self._chunker.add(prepared)]
+            return FeedResult(chunk_updated=any(updates))
+
+    def refuse(self, reason: Refusal, message: str = '') -> None:
+        """Count a frame that was unusable before it became a ``Frame``."""
+        with self._count_lock:
+            self._counts['received'] += 1
+            self._refused[reason.value] += 1
+        if message:
+            _LOG.debug('refused: %s: %s', reason.value, message)
+
+    def flush(self, now_ns: int | None = None) -> bool:
+        """Write frames that no full chunk was made of; return whether there were any.
+
+        Args:
+            now_ns: write only chunks that began at least ``chunk.flush_s`` before; None = all.
+        """
+        with self._write_lock:
+            return any([self._write(chunk) for chunk in self._chunker.take(now_ns)])
+
+    def reset(self) -> None:
+        """Forget everything; counters go on."""
+        with self._write_lock:
+            self._reset()
+
+    def forget(self, region: Region | None = None, since_ns: int = 0, until_ns: int = 0) -> int:
+        """Forget what lies in a region, or was only seen within a time; return how many places.
+
+        Args:
+            region: box in the map. since_ns, until_ns: 0 = open end. Nothing given = everything.
+        """
+        with self._write_lock:
+            self._write_pending()
+            state = self._state
+            if region is None and not since_ns and not until_ns:
+                self._reset()
+                return sum(len(tile.places) for tile in state.tiles.values())
+            until = until_ns or np.iinfo(np.int64).max
+            tiles, gone = {}, 0
+            for index in sorted(state.tiles.keys() | state.on_disk):
+                tile = state.tiles.get(index) or self._shelf.get(index)
+                left, count = self._without(tile, region, since_ns, until)
+                gone += count
+                self._keep(left, tile, tiles, on_disk=index not in state.tiles)
+            self._state = replace(
+                state,
+                tiles=MappingProxyType(tiles),
+                evidence=state.evidence.without(
+                    lambda k: (region is None or bool(region.contains(_looked_at(k))))
+                    and since_ns <= k.stamp_ns <= until
+                ),
+            )
+            return gone
+
+    def load(self, path: Path | str) -> None:
+        """Replace the memory by a snapshot.
+
+        Raises:
+            SnapshotError: it is not a whole snapshot for this model and map; nothing is changed.
+        """
+        with self._write_lock:
+            state = load_state(
+                Path(path),
+                self.manifest,
+                self._snapshot_header(),
+                resident=self._resident,
+                shelf=self._shelf,
+            )
+            self._reset()
+            self._state = state
+
+    # Reading.
+
+    def query(self, query: Query) -> Answer:
+        """Answer a question from the last published state; never raises."""
+        begin = time.perf_counter()
+        answer = self._engine.answer(self._state, query)
+        latency_ms = 1e3 * (time.perf_counter() - begin)
+        with self._count_lock:
+            self._counts['queries'] += 1
+            self._query_ms.append(latency_ms)
+        return replace(answer, latency_ms=latency_ms)
+
+    def save(self, path: Path | str) -> int:
+        """Write a snapshot of the last published state and return its bytes.
+
+        Raises:
+            SnapshotError: it cannot be written; an older file of that name is still whole.
+        """
+        path, state = Path(path), self._state
+        return save_state(path, state, self._shelf, self.manifest, self._snapshot_header())
+
+    def read(self, points: NDArray[np.float64]) -> FieldPoints:
+        """Return what the memory says at map points (n, 3), in their order."""
+        return self._reader.at(dict(self._state.tiles), np.asarray(points, np.float64))
+
+    def field_points(self) -> FieldPoints:
+        """Return what the memory says at every place where it measured a surface."""
+        points = self._reader.places(self._state.tiles.values())
+        threshold = self.config.read.occupied_threshold
+        return points.kept(points.occupied > threshold * points.observed)
+
+    def keyframes(self) -> list[Keyframe]:
+        """Return the evidence bank, oldest first."""
+        return list(self._state.evidence.keyframes)
+
+    def status(self, *, with_hash: bool = False) -> MemoryStatus:
+        """Return counters and sizes; the hash of the state costs milliseconds per tile."""
+        state = self._state
+        with self._count_lock:
+            counts, refused = Counter(self._counts), dict(sorted(self._refused.items()))
+            update_ms, query_ms = list(self._update_ms), list(self._query_ms)
+        return MemoryStatus(
+            frames_received=counts['received'],
+            frames_accepted=counts['accepted'],
+            refused=refused,
+            chunks=state.chunks,
+            queries=counts['queries'],
+            state_bytes=self.state_bytes,
+            state_bytes_used=self._used_bytes(state),
+            state_hash=state_hash(state) if with_hash else '',
+            tiles_resident=len(state.tiles),
+            tiles_on_disk=len(state.on_disk),
+            tiles_forgotten=state.forgotten_tiles,
+            keyframes=len(state.evidence.keyframes),
+            newest_stamp_ns=state.newest_ns,
+            update_p50_ms=_percentile(update_ms, 50),
+            update_p95_ms=_percentile(update_ms, 95),
+            query_p50_ms=_percentile(query_ms, 50),
+            query_p95_ms=_percentile(query_ms, 95),
+            model=self.manifest.name,
+            backend=self.runtime.name,
+            map_id=self.config.map_id,
+        )
+
+    @property
+    def state_bytes(self) -> int:
+        """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
+        tiles = self._resident * tile_bytes(self.manifest, self.config.tiles.places)
+        return tiles + bank_bytes(self.config.evidence, self.manifest.tokens)
+
+    # Inside the write lock.
+
+    def _prepared(self, frame: Frame) -> PreparedFrame:
+        self._gate.check(frame)
+        camera = self._cameras.get(frame.camera)
+        if camera is None or camera.intrinsics != frame.intrinsics:
+            camera = CameraTokens(frame.intrinsics, self.manifest)
+            self._cameras[frame.camera] = camera
+        return camera.prepare(frame)
+
+    def _refusal(self, error: FrameRefused) -> FeedResult:
+        with self._count_lock:
+            self._refused[error.reason.value] += 1
+        return FeedResult(refused=error.reason.value, message=str(error))
+
+    def _write(self, chunk: list[PreparedFrame]) -> bool:
+        begin = time.perf_counter()
+        try:
+            self._state = self._writer.write(self._state, chunk)
+        except NotFinite as error:
+            with self._count_lock:
+                self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
+            _LOG.error('update of %d frames rejected, not finite in %s', len(chunk), error)
+            return False
+        with self._count_lock:
+            self._update_ms.append(1e3 * (time.perf_counter() - begin))
+        return True
+
+    def _write_pending(self) -> None:
+        for chunk in self._chunker.take():
+            self._write(chunk)
+
+    def _reset(self) -> None:
+        self._gate.clear()
+        self._chunker.clear()
+        self._state = MemoryState()
+
+    def _without(
+        self, tile: Tile, region: Region | None, since_ns: int, until_ns: int
+    ) -> tuple[Tile | None, int]:
+        if region is None:
+            return tile_without_time(tile, since_ns, until_ns, self.runtime.omega)
+        return tile_without_region(tile, region, self.grid, self.runtime.omega)
+
+    def _keep(
+        self, left: Tile | None, old: Tile, tiles: dict[TileIndex, Tile], *, on_disk: bool
+    ) -> None:
+        """Put what is left of a tile back where it was; an empty tile on disk stays, empty."""
+        if on_disk:
+            if left is not old:
+                self._shelf.put(left or self._writer.new_tile(old.index))
+        elif left is not None:
+            tiles[old.index] = left
+
+    def _snapshot_header(self) -> dict[str, Any]:
+        tiles = self.config.tiles
+        return {'map_id': self.config.map_id, 'tile_size_m': [tiles.size_m, tiles.height_m]}
+
+    def _used_bytes(self, state: MemoryState) -> int:
+        tiles = sum(tile.fields.nbytes + tile.places.nbytes for tile in state.tiles.values())
+        return tiles + state.evidence.nbytes
+
+    def _count(self, name: str) -> None:
+        with self._count_lock:
+            self._counts[name] += 1
+
+
+def _looked_at(keyframe: Keyframe) -> NDArray[np.float64]:
+    """Return the map point in the middle of a keyframe's picture, (1, 3)."""
+    depth = float(np.median(keyframe.depth[keyframe.depth > 0])) if keyframe.depth.any() else 0.0
+    return (keyframe.map_T_camera @ np.array([0.0, 0.0, depth, 1.0]))[None, :3]
+
+
+def _percentile(values: list[float], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values else 0.0

@@ -1,0 +1,307 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""A real memory node in a process of its own, and a client that drives and asks it over DDS."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+import yaml
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+from ros2_spatial_ttt.errors import SpatialTTTError
+from ros2_spatial_ttt.replay.bag import Bag
+from ros2_spatial_ttt.replay.topics import COMPRESSED
+from ros2_spatial_ttt.ros.conversions import stamp_to_ns, transform_from_pose
+from ros2_spatial_ttt.ros.messages import pose_message, time_message
+from ros2_spatial_ttt.types import Answer, Instance, Query, ResultCode
+from spatial_ttt.msg import MemoryStatus
+from spatial_ttt.srv import SaveMemory, SpatialQuery
+
+__all__ = [
+    'NodeSession',
+    'SessionError',
+    'answer_from_response',
+    'node_parameters',
+    'request_from_query',
+]
+
+NODE = '/spatial_memory'
+CAMERA = 'front'
+START_S, ANSWER_S, STOP_S = 60.0, 20.0, 5.0
+LOG_TAIL = 2000
+
+
+class SessionError(SpatialTTTError):
+    """The node did not start, answer or end as it should; holds the end of its log."""
+
+
+def node_parameters(bag: Bag, *, directory: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the node's parameters for a recording, and remappings for topics with odd names.
+
+    Nothing may be lost here, so the subscriptions are reliable and the queue holds every frame.
+    """
+    topics = bag.topics
+    colour, transport, remap_colour = _transport(bag, topics.colour, '/compressed')
+    depth, depth_transport, remap_depth = _transport(bag, topics.depth, '/compressedDepth')
+    camera = {
+        'colour_topic': colour,
+        'transport': transport,
+        'info_topic': topics.info,
+        'depth_topic': depth,
+        'depth_transport': depth_transport,
+    }
+    reliable = {'subscription': {'reliability': 'reliable', 'depth': 100}}
+    used = [name for name in (topics.colour, topics.info, topics.depth) if name]
+    parameters = {
+        'use_sim_time': True,
+        'cameras': [CAMERA],
+        'camera': {CAMERA: camera},
+        'pose': {'source': topics.pose_source, 'topic': topics.pose},
+        'queue': {'length': min(max(bag.frame_count, 8), 1000)},
+        'status': {'period_s': 0.5},
+        'snapshot': {'directory': str(directory)},
+        'qos_overrides': dict.fromkeys([*used, topics.pose], reliable),
+    }
+    return parameters, remap_colour + remap_depth
+
+
+def _transport(bag: Bag, topic: str, suffix: str) -> tuple[str, str, list[str]]:
+    """Return (base topic, transport, remappings) of an image topic."""
+    if all(c.msgtype != COMPRESSED for c in bag.connections if c.topic == topic):
+        return topic, 'raw', []
+    base = topic.removesuffix(suffix)
+    remap = ['-r', f'{topic}{suffix}:={topic}'] if base == topic else []
+    return base, suffix.removeprefix('/'), remap
+
+
+class NodeSession:
+    """Starts the node, brings it to active, asks it, and ends it. A context manager.
+
+    Args:
+        folder: where the parameter file and the log of the node go.
+        parameters: of the node, nested as in YAML.
+        options: more words for the node after ``--ros-args``.
+
+    Attributes:
+        node: ROS node of this side, for publishers beside the client.
+    """
+
+    def __init__(
+        self, folder: Path, parameters: dict[str, Any], *, options: Sequence[str] = ()
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log_path = folder / 'node.log'
+        self._stack = contextlib.ExitStack()
+        self._statuses: list[MemoryStatus] = []
+        try:
+            self._enter(folder, parameters, list(options))
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> NodeSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def status(self) -> MemoryStatus | None:
+        """The newest ~/status; None before the first one."""
+        return self._statuses[-1] if self._statuses else None
+
+    def bring_up(self) -> None:
+        """Configure and activate the node through its lifecycle services."""
+        for name, number in (
+            ('configure', Transition.TRANSITION_CONFIGURE),
+            ('activate', Transition.TRANSITION_ACTIVATE),
+        ):
+            request = ChangeState.Request()
+            request.transition.id = number
+            if not self._call(self._change, request, START_S).success:
+                raise SessionError(f'{NODE} did not {name}. {self._state()}')
+
+    def ask(self, query: Query) -> tuple[Answer, float]:
+        """Return the answer to a question over ~/query and the round trip in milliseconds."""
+        request = request_from_query(query)
+        start = time.perf_counter()
+        response = self._call(self._query, request, ANSWER_S)
+        return answer_from_response(response), 1e3 * (time.perf_counter() - start)
+
+    def save(self, name: str) -> Path:
+        """Have the node write a snapshot and return its file."""
+        response = self._call(self._save, SaveMemory.Request(name=name), ANSWER_S)
+        if not response.success:
+            raise SessionError(f'{NODE}/save: {response.message}')
+        return Path(response.path)
+
+    def wait_until(self, reached: Callable[[MemoryStatus], bool], *, timeout_s: float) -> bool:
+        """Return whether a status that ``reached`` accepts came in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            status = self.status
+            if status is not None and reached(status):
+                return True
+            self._check_alive()
+            time.sleep(0.05)
+        return False
+
+    def stop(self) -> int:
+        """End the node as Ctrl-C does and return the exit code of its process."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise SessionError(
+                f'{NODE} ignored SIGINT for {STOP_S:g} s. {self._state()}'
+            ) from None
+
+    def _enter(self, folder: Path, parameters: dict[str, Any], options: list[str]) -> None:
+        params_path = folder / 'node.yaml'
+        text = yaml.safe_dump({'/**': {'ros__parameters': parameters}}, sort_keys=False)
+        params_path.write_text(text, encoding='utf-8')
+        log = self._stack.enter_context(self._log_path.open('w', encoding='utf-8'))
+        command = [sys.executable, '-m', 'ros2_spatial_ttt.ros.node']
+        command += ['--ros-args', '--params-file', str(params_path), *options]
+        self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        self._stack.callback(self._kill)
+        rclpy.init()
+        self._stack.callback(rclpy.try_shutdown)
+        self.node = rclpy.create_node('spatial_ttt_client')
+        self._stack.callback(self.node.destroy_node)
+        self._change = self.node.create_client(ChangeState, f'{NODE}/change_state')
+        self._query = self.node.create_client(SpatialQuery, f'{NODE}/query')
+        self._save = self.node.create_client(SaveMemory, f'{NODE}/save')
+        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        self.node.create_subscription(
+            MemoryStatus, f'{NODE}/status', self._statuses.append, latched
+        )
+        executor = SingleThreadedExecutor()
+        executor.add_node(self.node)
+        spinner = threading.Thread(target=executor.spin, name='client')
+        spinner.start()
+        # A thread that still spins when the interpreter ends would abort the process.
+        self._stack.callback(spinner.join)
+        self._stack.callback(executor.shutdown)
+
+    def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not client.service_is_ready():
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise SessionError(f'no service {client.srv_name}. {self._state()}')
+            time.sleep(0.05)
+        future, done = client.call_async(request), threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(0.1):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise SessionError(f'{client.srv_name} gave no answer in {timeout_s:g} s')
+        return future.result()
+
+    def _check_alive(self) -> None:
+        if self._process.poll() is not None:
+            raise SessionError(f'{NODE} ended. {self._state()}')
+
+    def _state(self) -> str:
+        code = self._process.poll()
+        tail = self._log_path.read_text(encoding='utf-8', errors='replace')[-LOG_TAIL:].strip()
+        state = 'still runs' if code is None else f'ended with code {code}'
+        return f'Its process {state}; the end of {self._log_path}:\n{tail or "(nothing)"}'
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def request_from_query(query: Query) -> SpatialQuery.Request:
+    """Return the service request of a question with at most one example, in the map frame."""
+    request = SpatialQuery.Request(
+        type=int(query.type),
+        text=query.text,
+        labels=list(query.labels),
+        since=time_message(query.since_ns),
+        until=time_message(query.until_ns),
+        max_results=query.max_results,
+    )
+    if query.examples:
+        example = query.examples[0]
+        request.image = _image(example.image)
+        if example.roi is not None:
+            x, y, width, height = example.roi
+            request.roi.x_offset, request.roi.y_offset = x, y
+            request.roi.width, request.roi.height = width, height
+    if query.viewpoint is not None:
+        request.viewpoint = PoseStamped(pose=pose_message(query.viewpoint))
+        request.viewpoint.header.frame_id = 'map'
+    if query.region is not None:
+        request.region.header.frame_id = 'map'
+        for corner, values in (('min', query.region.minimum), ('max', query.region.maximum)):
+            point = getattr(request.region, corner)
+            point.x, point.y, point.z = (float(value) for value in values)
+    return request
+
+
+def answer_from_response(response: Any) -> Answer:
+    """Return the answer that a service response in the map frame holds."""
+    return Answer(
+        code=ResultCode(response.result_code),
+        message=response.message,
+        instances=tuple(_instance(item) for item in response.objects),
+        value=response.value,
+        value_low=response.value_low,
+        value_high=response.value_high,
+        unit=response.unit,
+        sentence=response.answer,
+        confidence=response.confidence,
+        valid_at_ns=stamp_to_ns(response.valid_at),
+        latency_ms=response.latency_ms,
+    )
+
+
+def _instance(item: Any) -> Instance:
+    jpeg = bytes(item.evidence.data)
+    position = item.pose.pose.position
+    return Instance(
+        id=item.id,
+        label=item.label,
+        position=np.array([position.x, position.y, position.z]),
+        covariance=np.asarray(item.pose.covariance).reshape(6, 6)[:3, :3],
+        size=np.array([item.size.x, item.size.y, item.size.z]),
+        confidence=item.confidence,
+        first_seen_ns=stamp_to_ns(item.first_seen),
+        last_seen_ns=stamp_to_ns(item.last_seen),
+        observations=item.observations,
+        evidence_jpeg=jpeg,
+        evidence_map_T_camera=transform_from_pose(item.evidence_view) if jpeg else None,
+        evidence_stamp_ns=stamp_to_ns(item.evidence.header.stamp),
+    )
+
+
+def _image(picture: NDArray[np.uint8]) -> Image:
+    height, width = picture.shape[:2]
+    data = array.array('B', np.ascontiguousarray(picture).tobytes())
+    return Image(height=height, width=width, encoding='rgb8', step=3 * width, data=data)

@@ -1,0 +1,158 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The managed node /spatial_memory and its process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
+from rclpy.signals import SignalHandlerOptions
+
+from ros2_spatial_ttt.config import to_flat
+from ros2_spatial_ttt.ros import params
+from ros2_spatial_ttt.ros.guard import guarded
+from ros2_spatial_ttt.ros.parts import Parts
+from ros2_spatial_ttt.ros.settings import Settings, resolve
+
+__all__ = ['MemoryNode', 'main']
+
+NODE_NAME = 'spatial_memory'
+# More than can be busy at once, so that a question is answered BUSY instead of waiting.
+THREADS = 12
+# The process must be gone 2 s after a signal; the interpreter needs some of it to end.
+EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.3, 1.1, 1.8
+
+
+class MemoryNode(LifecycleNode):
+    """A spatial memory behind topics and services; see docs and ``config/memory.yaml``.
+
+    Args:
+        arguments: passed on to rclpy's node, such as ``parameter_overrides``.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(
+            NODE_NAME, automatically_declare_parameters_from_overrides=True, **arguments
+        )
+        self.state_name = 'unconfigured'
+        self._parts: Parts | None = None
+        params.declare(self)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    @guarded('inactive')
+    def on_configure(self) -> None:
+        """Read the parameters; build the memory, its services and publishers."""
+        params.declare(self)
+        settings = resolve(params.given_values(self))
+        self.get_logger().info(f'parameters: {_one_line(settings)}')
+        self._parts = Parts(self, settings)
+
+    @guarded('active')
+    def on_activate(self) -> None:
+        """Subscribe the cameras."""
+        self._parts.start()
+
+    @guarded('inactive')
+    def on_deactivate(self) -> None:
+        """Unsubscribe the cameras; questions are still answered."""
+        self._parts.stop()
+
+    @guarded('unconfigured')
+    def on_cleanup(self) -> None:
+        """Release what configure built."""
+        self._release()
+
+    @guarded('finalized')
+    def on_shutdown(self) -> None:
+        """Write the last snapshot, if one is configured, and release everything."""
+        self._release(save_last=True)
+
+    @guarded('unconfigured')
+    def on_error(self) -> None:
+        """Release everything after an unexpected error; the node can be configured again."""
+        self._release()
+
+    def after_transition(self) -> None:
+        """Tell the new state at once instead of with the next period."""
+        if self._parts is not None:
+            self._parts.report()
+
+    def finish(self, *, timeout_s: float) -> bool:
+        """End at a signal, outside of a transition; False when something was left undone."""
+        return self._release(save_last=True, timeout_s=timeout_s)
+
+    def _release(self, **options: Any) -> bool:
+        parts, self._parts = self._parts, None
+        return parts is None or parts.close(**options)
+
+    def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
+        fixed = [item.name for item in parameters if params.is_own(item.name)]
+        if self._parts is None or not fixed:
+            return SetParametersResult(successful=True)
+        return SetParametersResult(
+            successful=False,
+            reason=f'{", ".join(fixed)}: fixed while configured; clean up first, then set it',
+        )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code of the process."""
+    asked_to_end = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_end.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = MemoryNode()
+    executor = MultiThreadedExecutor(num_threads=THREADS)
+    executor.add_node(node)
+    spinner = threading.Thread(target=_spin, args=(executor, node, asked_to_end), name='spin')
+    spinner.start()
+    asked_to_end.wait()
+    # A transition, an update or a library that hangs must not keep the process.
+    threading.Thread(target=_give_up, daemon=True).start()
+    executor.shutdown(timeout_sec=EXECUTOR_S)
+    done = node.finish(timeout_s=WORKER_S)
+    spinner.join()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0 if done else 1
+
+
+def _spin(executor: Any, node: MemoryNode, asked_to_end: threading.Event) -> None:
+    """Spin until asked to end; an exception of a callback is logged and the node goes on."""
+    while not asked_to_end.is_set() and executor.context.ok():
+        try:
+            executor.spin_once()
+        except ExternalShutdownException:
+            break
+        except Exception:
+            node.get_logger().error(f'a callback failed:\n{traceback.format_exc()}')
+    asked_to_end.set()
+
+
+def _give_up() -> None:
+    threading.Event().wait(GIVE_UP_S)
+    print(f'{NODE_NAME}: not finished {GIVE_UP_S} s after the signal, ending', file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _one_line(settings: Settings) -> str:
+    values = to_flat(settings.node)
+    for name, camera in settings.cameras.items():
+        for key, value in dataclasses.asdict(camera).items():
+            values[f'camera.{name}.{key}'] = value
+    return ', '.join(f'{name}={value!r}' for name, value in values.items())
+
+
+if __name__ == '__main__':
+    sys.exit(main())

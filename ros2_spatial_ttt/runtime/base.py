@@ -1,0 +1,202 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend offers, and the description of a model folder.
+
+Letters: F frames of a chunk, T tokens per frame, N samples, D field features, C channels of the
+appearance field, M points, E embedding width. All float32 unless said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from ros2_spatial_ttt.errors import ModelError
+from ros2_spatial_ttt.memory.field import TileFields
+
+__all__ = [
+    'ARTEFACT_VERSION',
+    'ChunkInput',
+    'Manifest',
+    'Runtime',
+    'Samples',
+    'load_frequencies',
+    'load_manifest',
+]
+
+ARTEFACT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ChunkInput:
+    """Frames of one camera, as the encoder takes them; padding is zero.
+
+    Attributes:
+        image: (F, H, W, 3) uint8 RGB at the model's size.
+        depth: (F, T) m along the optical axis at each token, 0 = not measured.
+        ray: (T, 3) direction of each token in the optical frame, z = 1.
+        tile_T_camera: (F, 3, 4) optical frame to tile, metres.
+        frame_valid: (F,) 1 for a frame, 0 for padding.
+    """
+
+    image: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    ray: NDArray[np.float32]
+    tile_T_camera: NDArray[np.float32]
+    frame_valid: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a chunk says about points of space; points of weight 0 do not exist.
+
+    Attributes:
+        surface_points: (N, 3) m in the tile. surface_values: (N, C). surface_weights: (N,).
+        free_points: (N', 3) m in the tile. free_weights: (N',).
+    """
+
+    surface_points: NDArray[np.float32]
+    surface_values: NDArray[np.float32]
+    surface_weights: NDArray[np.float32]
+    free_points: NDArray[np.float32]
+    free_weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Description of a model folder, from its ``manifest.yaml``.
+
+    Attributes:
+        name: of the model. folder: where it lies. hash: SHA-256 over its files, hex.
+        image_width, image_height: pixels of the encoder's input.
+        chunk_frames: F. grid: token rows and columns. window: pixels of an example picture.
+        features: D. channels: C. embedding: E.
+        found_score: (half, slope) of the logistic from read score to confidence.
+        labels: class table; empty while nothing was trained.
+    """
+
+    name: str
+    folder: Path
+    hash: str
+    image_width: int
+    image_height: int
+    chunk_frames: int
+    grid: tuple[int, int]
+    window: int
+    features: int
+    channels: int
+    embedding: int
+    depth_max_m: float
+    free_margin_m: float
+    found_score: tuple[float, float]
+    labels: tuple[str, ...]
+    rule: dict[str, float]
+
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def stride(self) -> int:
+        """Input pixels between tokens."""
+        return self.image_width // self.grid[1]
+
+
+class Runtime(Protocol):
+    """A backend. Calls are pure: state goes in and comes out, nothing is kept.
+
+    ``omega`` holds the key frequencies (D/2, 3) in rad/m of 'appearance' and 'geometry'.
+    """
+
+    name: str
+    manifest: Manifest
+    omega: dict[str, NDArray[np.float32]]
+
+    def encode(self, chunk: ChunkInput) -> Samples:
+        """Return the samples of a chunk, all F T of each kind."""
+        ...
+
+    def update(self, fields: TileFields, samples: Samples) -> TileFields:
+        """Return the fields of a tile after the samples; ``fields`` is not changed."""
+        ...
+
+    def read(
+        self, fields: TileFields, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return appearance (M, C) and geometry (M, 2) at points (M, 3) in the tile."""
+        ...
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return unit embeddings (n, E) of pictures (n, window, window, 3) RGB."""
+        ...
+
+
+def load_frequencies(manifest: Manifest) -> dict[str, NDArray[np.float32]]:
+    """Return the key frequencies of a model folder."""
+    omega = load_file(manifest.folder / 'omega.safetensors')
+    return {name: omega[name] for name in ('appearance', 'geometry')}
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check a model folder: version, presence and hash of every file.
+
+    Raises:
+        ModelError: names the file, what was expected and found, and the command that makes it.
+    """
+    remedy = "make it with 'spatial-ttt export' or choose another 'model'"
+    path = folder / 'manifest.yaml'
+    if not path.is_file():
+        raise ModelError(f'{folder}: no manifest.yaml, so this is not a model folder; {remedy}')
+    try:
+        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
+        if raw['artefact_version'] != ARTEFACT_VERSION:
+            raise ModelError(
+                f'{path}: artefact version {raw["artefact_version"]}, this package reads '
+                f'{ARTEFACT_VERSION}; {remedy}'
+            )
+        digest = _checked_hash(folder, raw['files'], remedy)
+        return _manifest(folder, raw, digest)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path}: not a valid manifest ({error!r}); {remedy}') from error
+
+
+def _checked_hash(folder: Path, files: dict[str, str], remedy: str) -> str:
+    total = hashlib.sha256()
+    for name, expected in sorted(files.items()):
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f'{path}: missing, though the manifest names it; {remedy}')
+        got = hashlib.sha256(path.read_bytes()).hexdigest()
+        if got != expected:
+            raise ModelError(f'{path}: SHA-256 {got[:12]}…, expected {expected[:12]}…; {remedy}')
+        total.update(f'{name}:{got}\n'.encode())
+    return total.hexdigest()
+
+
+def _manifest(folder: Path, raw: dict[str, Any], digest: str) -> Manifest:
+    return Manifest(
+        name=str(raw['name']),
+        folder=folder,
+        hash=digest,
+        image_width=int(raw['image']['width']),
+        image_height=int(raw['image']['height']),
+        chunk_frames=int(raw['chunk_frames']),
+        grid=(int(raw['grid'][0]), int(raw['grid'][1])),
+        window=int(raw['window']),
+        features=int(raw['field']['features']),
+        channels=int(raw['field']['channels']),
+        embedding=int(raw['embedding']),
+        depth_max_m=float(raw['depth_max_m']),
+        free_margin_m=float(raw['free_margin_m']),
+        found_score=(float(raw['found_score'][0]), float(raw['found_score'][1])),
+        labels=tuple(raw['labels']),
+        rule={key: float(value) for key, value in raw['field']['rule'].items()},
+    )

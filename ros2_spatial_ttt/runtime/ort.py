@@ -1,0 +1,85 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The model on ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.errors import ModelError
+from ros2_spatial_ttt.memory.field import TileFields
+from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Samples, load_frequencies
+
+__all__ = ['OrtRuntime']
+
+
+class OrtRuntime:
+    """Runs ``encode``, ``update``, ``read`` and ``embed``.onnx of a model folder.
+
+    Updates and reads have their own sessions, hence their own threads: a question never queues
+    behind an update. ``run`` may be called from several threads at once.
+    """
+
+    name = 'ort'
+
+    def __init__(self, manifest: Manifest, *, threads: int) -> None:
+        self.manifest = manifest
+        self.omega = load_frequencies(manifest)
+        self._omega_feed = {f'{name}_omega': value for name, value in self.omega.items()}
+        self._encode = _session(manifest.folder / 'encode.onnx', threads)
+        self._update = _session(manifest.folder / 'update.onnx', threads)
+        self._read = _session(manifest.folder / 'read.onnx', threads)
+        self._embed = _session(manifest.folder / 'embed.onnx', 1)
+
+    def encode(self, chunk: ChunkInput) -> Samples:
+        """See ``Runtime.encode``."""
+        feed = {field.name: getattr(chunk, field.name) for field in dataclasses.fields(chunk)}
+        names = [field.name for field in dataclasses.fields(Samples)]
+        return Samples(*self._encode.run(names, feed))
+
+    def update(self, fields: TileFields, samples: Samples) -> TileFields:
+        """See ``Runtime.update``."""
+        tensors = fields.tensors()
+        feed = {f'state/{name}': tensor for name, tensor in tensors.items()}
+        feed |= {field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)}
+        feed |= self._omega_feed
+        outputs = self._update.run([f'next_state/{name}' for name in tensors], feed)
+        return TileFields.from_tensors(dict(zip(tensors, outputs, strict=True)))
+
+    def read(
+        self, fields: TileFields, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``Runtime.read``."""
+        feed = {
+            'state/appearance/weight': fields.appearance.weight,
+            'state/geometry/weight': fields.geometry.weight,
+            'points': points,
+        }
+        appearance, geometry = self._read.run(['appearance', 'geometry'], feed | self._omega_feed)
+        return appearance, geometry
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See ``Runtime.embed``."""
+        embedding: NDArray[np.float32] = self._embed.run(['embedding'], {'picture': pictures})[0]
+        return embedding
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # The robot's other programs need the cores between chunks.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    try:
+        return onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
+    except Exception as error:
+        raise ModelError(
+            f'{path}: ONNX Runtime {onnxruntime.__version__} cannot load it: {error}; '
+            "export it again with 'spatial-ttt export'"
+        ) from error

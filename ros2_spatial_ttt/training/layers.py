@@ -1,0 +1,166 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The field's update rule in torch. On export each layer becomes one ONNX local function.
+
+Letters: N samples, M points, D features, C channels. Maths and sources: ``memory/oracle.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ['DOMAIN', 'FieldRule', 'FieldUpdate', 'TileRead', 'TileUpdate', 'fourier_features']
+
+DOMAIN = 'spatial_ttt'
+
+
+@dataclass(frozen=True)
+class FieldRule:
+    """Constants of the update.
+
+    Attributes:
+        ridge: lambda, in units of sample weight.
+        decay: gamma per chunk, 1 = never forget by itself.
+        mass_max: written mass at which new samples reach their smallest weight.
+        weight_min: that smallest factor.
+        steps: conjugate-gradient steps per chunk, K.
+    """
+
+    ridge: float = 1.0
+    decay: float = 1.0
+    mass_max: float = 60.0
+    weight_min: float = 0.02
+    steps: int = 6
+
+
+def fourier_features(points: Tensor, omega: Tensor) -> Tensor:
+    """Return phi of points (N, 3) for omega (D/2, 3) in rad/m, (N, D)."""
+    phase = points @ omega.T
+    return torch.cat([torch.cos(phase), torch.sin(phase)], dim=1) * omega.shape[0] ** -0.5
+
+
+class FieldUpdate(nn.Module):
+    """One chunk into the field: A, B, W and samples in, next A, B, W out."""
+
+    inputs = ('curvature', 'target', 'weight', 'points', 'values', 'weights', 'omega')
+    outputs = ('next_curvature', 'next_target', 'next_weight')
+
+    def __init__(self, rule: FieldRule) -> None:
+        super().__init__()
+        self.rule = rule
+        self.function_name = f'FieldUpdateK{rule.steps}'
+
+    def forward(self, *arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run ``body``; while a graph is exported, leave one node that names the function."""
+        if not torch.onnx.is_in_onnx_export():
+            return self.body(*arguments)
+        curvature, target, weight = arguments[:3]
+        outputs = torch.onnx.ops.symbolic_multi_out(
+            f'{DOMAIN}::{self.function_name}',
+            arguments,
+            dtypes=(curvature.dtype, target.dtype, weight.dtype),
+            shapes=(curvature.shape, target.shape, weight.shape),
+            version=1,
+        )
+        return outputs[0], outputs[1], outputs[2]
+
+    def body(
+        self,
+        curvature: Tensor,  # (D, D)
+        target: Tensor,  # (D, C)
+        weight: Tensor,  # (D, C)
+        points: Tensor,  # (N, 3) m
+        values: Tensor,  # (N, C)
+        weights: Tensor,  # (N,)
+        omega: Tensor,  # (D/2, 3) rad/m
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the next (A, B, W); all unchanged where every weight is 0."""
+        rule = self.rule
+        live = (weights.sum() > 0).to(weights.dtype)
+        key = fourier_features(points, omega)
+        mass = key @ target[:, 0]
+        fresh = torch.clamp(1.0 - mass / rule.mass_max, rule.weight_min, 1.0)
+        weighted = (key * (weights * fresh)[:, None]).T  # (D, N)
+        decay = 1.0 - live * (1.0 - rule.decay)
+        next_curvature = decay * curvature + weighted @ key
+        next_target = decay * target + weighted @ values
+        solved = self._solve(next_curvature, next_target, weight)
+        return next_curvature, next_target, weight + live * (solved - weight)
+
+    def _solve(self, curvature: Tensor, target: Tensor, start: Tensor) -> Tensor:
+        ridge, weight = self.rule.ridge, start
+        residual = target - (curvature @ weight + ridge * weight)
+        direction = residual
+        energy = (residual * residual).sum()
+        for _ in range(self.rule.steps):
+            image = curvature @ direction + ridge * direction
+            step = energy / torch.clamp((direction * image).sum(), min=1e-30)
+            weight = weight + step * direction
+            residual = residual - step * image
+            energy_next = (residual * residual).sum()
+            direction = residual + energy_next / torch.clamp(energy, min=1e-30) * direction
+            energy = energy_next
+        return weight
+
+
+class TileUpdate(nn.Module):
+    """One chunk into both fields of a tile.
+
+    Surface samples write appearance and geometry, free-space samples write geometry only.
+    """
+
+    states = ('appearance', 'geometry')
+
+    def __init__(self, rule: FieldRule) -> None:
+        super().__init__()
+        self.field_update = FieldUpdate(rule)
+
+    def forward(
+        self,
+        appearance: tuple[Tensor, Tensor, Tensor],  # A (D, D), B (D, C), W (D, C)
+        geometry: tuple[Tensor, Tensor, Tensor],  # A (D, D), B (D, 2), W (D, 2)
+        surface_points: Tensor,  # (N, 3) m in the tile
+        surface_values: Tensor,  # (N, C)
+        surface_weights: Tensor,  # (N,)
+        free_points: Tensor,  # (M, 3) m in the tile
+        free_weights: Tensor,  # (M,)
+        appearance_omega: Tensor,  # (D/2, 3) rad/m
+        geometry_omega: Tensor,  # (D/2, 3) rad/m
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Return the next appearance and geometry (A, B, W)."""
+        surface_one = torch.ones_like(surface_weights)[:, None]
+        free_one = torch.ones_like(free_weights)[:, None]
+        surface_geometry = torch.cat([surface_one, surface_one], dim=1)  # observed, occupied
+        free_geometry = torch.cat([free_one, torch.zeros_like(free_one)], dim=1)
+        next_appearance = self.field_update(
+            *appearance, surface_points, surface_values, surface_weights, appearance_omega
+        )
+        next_geometry = self.field_update(
+            *geometry,
+            torch.cat([surface_points, free_points]),
+            torch.cat([surface_geometry, free_geometry]),
+            torch.cat([surface_weights, free_weights]),
+            geometry_omega,
+        )
+        return next_appearance, next_geometry
+
+
+class TileRead(nn.Module):
+    """What the fields of a tile say at points: standard operators only, so no local function."""
+
+    def forward(
+        self,
+        appearance_weight: Tensor,  # (D, C)
+        geometry_weight: Tensor,  # (D, 2)
+        points: Tensor,  # (M, 3) m in the tile
+        appearance_omega: Tensor,  # (D/2, 3) rad/m
+        geometry_omega: Tensor,  # (D/2, 3) rad/m
+    ) -> tuple[Tensor, Tensor]:
+        """Return appearance (M, C) and geometry (M, 2)."""
+        return (
+            fourier_features(points, appearance_omega) @ appearance_weight,
+            fourier_features(points, geometry_omega) @ geometry_weight,
+        )

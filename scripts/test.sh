@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+# All checks: lint, import contracts, types, then every tier of tests. Arguments go to pytest.
+set -eo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/env.sh
+
+failed=0
+scripts/lint.sh || failed=1
+
+# What the set-up provides must not be skipped silently: such a skip is a failure.
+export SPATIAL_TTT_REQUIRE=${SPATIAL_TTT_REQUIRE-ort,torch,ros}
+python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup "$@" || failed=1
+[ $failed = 0 ] || echo 'test: a check failed, see above' >&2
+exit $failed

@@ -1,0 +1,103 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Tiers of tests, and one DDS domain per test process.
+
+A tier is what a test needs beyond numpy. ``SPATIAL_TTT_REQUIRE=ort,torch,ros`` (or the option
+``--require``) turns a skip for want of that tier into a failure: CI exists to run it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+# Modules whose absence makes a tier unavailable.
+TIERS = {
+    'ort': {'onnxruntime'},
+    'torch': {'torch', 'onnx', 'onnxscript'},
+    'ros': {'rclpy', 'spatial_ttt'},
+}
+# Markers of what no machine can be asked to have; a test with one of them may always skip.
+OPTIONAL = ('installed_ros', 'trt', 'gpu', 'sim')
+DOMAINS = range(20, 100)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        '--require',
+        default=os.environ.get('SPATIAL_TTT_REQUIRE', ''),
+        help=f'comma-separated tiers that must not skip, of {sorted(TIERS)}',
+    )
+
+
+def pytest_configure(config):
+    unknown = required_tiers(config) - set(TIERS)
+    if unknown:
+        raise pytest.UsageError(f'--require: expected tiers of {sorted(TIERS)}, got {unknown}')
+    isolate_ros(config)
+
+
+def isolate_ros(config) -> None:
+    """Give this process a DDS domain of its own, and keep its logs out of the home folder."""
+    run = getattr(config, 'workerinput', {}).get('testrunuid', f'{os.getpid():08x}')
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    domain = DOMAINS[(int(run[:8], 16) * 8 + worker) % len(DOMAINS)]
+    os.environ['ROS_DOMAIN_ID'] = str(domain)
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault('ROS_LOG_DIR', str(Path(config.rootpath, 'log', 'ros')))
+
+
+def required_tiers(config) -> set[str]:
+    return {tier for tier in config.getoption('--require').split(',') if tier}
+
+
+def pytest_collection_modifyitems(items):
+    """Run DDS tests first and in one process, the others file by file in whichever is free."""
+    for item in items:
+        if item.nodeid.startswith('tests/dds/'):
+            item.add_marker('ros')
+    items.sort(key=lambda item: item.get_closest_marker('ros') is None)
+    for item in items:
+        group = 'ros' if item.get_closest_marker('ros') else item.nodeid.partition('::')[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def missing_tier(config, reason: str, markers: set[str]) -> str | None:
+    """Return the required tier for want of which something was skipped, if there is one."""
+    if markers & set(OPTIONAL):
+        return None
+    module = re.search(r"(?:could not import|No module named) '(\w+)", reason)
+    for tier in sorted(required_tiers(config)):
+        if tier in markers or (module and module[1] in TIERS[tier]):
+            return tier
+    return None
+
+
+def fail_instead(report, tier: str) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = 'failed'
+    report.longrepr = f'tier {tier!r} is required here, but this was skipped. {reason}'
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.skipped and not hasattr(report, 'wasxfail'):
+        markers = {mark.name for mark in item.iter_markers()}
+        tier = missing_tier(item.config, str(report.longrepr), markers)
+        if tier:
+            fail_instead(report, tier)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if report.skipped:
+        tier = missing_tier(collector.config, str(report.longrepr), set())
+        if tier:
+            fail_instead(report, tier)
+    return report
