@@ -125,7 +125,7 @@ class ReadConfig:
     """How the field is read."""
 
     observed_threshold: float = parameter(
-        0.5, 'Observed channel above which a point counts as observed.', low=0.0, high=1.0
+        0.65, 'Observed channel above which a point counts as observed.', low=0.0, high=1.0
     )
     occupied_threshold: float = parameter(
         0.5, 'Share of occupied evidence above which a point counts as a surface.', low=0.0, high=1.0

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt bench core``."""
     material.add_source_arguments(parser)
     parser.add_argument('--frames', type=int, default=240, help='frames fed')
+    parser.add_argument('--rate', type=float, default=30.0, help='stamps per second')
     parser.add_argument('--queries', type=int, default=40, help='questions asked afterwards')
     parser.add_argument('--model', default=MemoryConfig().model, help='name or folder')
     parser.add_argument(
@@ -59,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Feed, ask, and return flat results: p50 and p95 of every part in milliseconds."""
-    frames = material.load_frames(arguments)
+    frames = material.at_rate(material.load_frames(arguments), arguments.rate)
     values = {'model': arguments.model, 'threads': arguments.threads}
-    memory = SpatialMemory(from_flat(MemoryConfig, values))
+    memory = SpatialMemory(from_flat(MemoryConfig, values | material.FLYING))
     times_ms = _watch(memory.runtime)
     parts: dict[str, list[float]] = {'frame with update': [], 'frame without update': []}
     start = time.perf_counter()

@@ -112,7 +112,7 @@ def _start_node(folder: Path, arguments: argparse.Namespace, stack: ExitStack) -
         'cameras': ['bench'],
         'camera': {'bench': camera},
         'pose': {'source': 'odometry', 'topic': TOPICS['odom'], 'child_is_camera': True},
-        'memory': {'gate': {'max_speed': 100.0, 'max_turn_rate': 100.0}},
+        'memory': material.FLYING,
         'snapshot': {'directory': str(folder / 'snapshots')},
         'qos_overrides': {
             topic: {'subscription': {'reliability': arguments.reliability}}
@@ -147,6 +147,8 @@ def _spawn(name: str, module: list[str], folder: Path, stack: ExitStack) -> psut
 
 
 def _stop(process: psutil.Popen) -> None:
+    if process.poll() is not None:
+        return
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)

@@ -19,10 +19,20 @@ from ros2_spatial_ttt.replay.bag import Bag
 from ros2_spatial_ttt.sim import boxes
 from ros2_spatial_ttt.types import Frame
 
-__all__ = ['add_source_arguments', 'example_pictures', 'load_frames', 'looped', 'rendered_frames']
+__all__ = [
+    'FLYING',
+    'add_source_arguments',
+    'at_rate',
+    'example_pictures',
+    'load_frames',
+    'looped',
+    'rendered_frames',
+]
 
 PICTURE_PX = 96
 PAUSE_NS = 5_000_000_000
+# Parameters that lift the gate's limits of speed, for tours that are played faster than walked.
+FLYING = {'gate.max_speed': 100.0, 'gate.max_turn_rate': 100.0}
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +80,15 @@ def looped(frames: list[Frame], count: int) -> Iterator[Frame]:
         round_, place = divmod(index, len(frames))
         frame = frames[place]
         yield dataclasses.replace(frame, stamp_ns=frame.stamp_ns + round_ * span_ns)
+
+
+def at_rate(frames: list[Frame], rate_hz: float) -> list[Frame]:
+    """Return the frames with stamps ``1 / rate_hz`` apart; the camera then flies, not walks."""
+    period_ns, start_ns = round(1e9 / rate_hz), frames[0].stamp_ns
+    return [
+        dataclasses.replace(frame, stamp_ns=start_ns + index * period_ns)
+        for index, frame in enumerate(frames)
+    ]
 
 
 def _in_millimetres(frame: Frame) -> Frame:

@@ -126,9 +126,9 @@ def _squared_distances(asked: NDArray, stored: NDArray) -> NDArray[np.float32]:
 def _clear_match(squared: NDArray, points: NDArray) -> NDArray | None:
     """Return the point of the nearest descriptor if no other place comes close, else None."""
     best = int(np.argmin(squared))
-    elsewhere = np.linalg.norm(points - points[best], axis=1) >= SAME_PLACE_M
-    rival = squared[elsewhere].min(initial=np.inf)
-    return points[best] if squared[best] < RATIO**2 * rival else None
+    rivals = points[squared <= squared[best] / RATIO**2]
+    here = np.linalg.norm(rivals - points[best], axis=1) < SAME_PLACE_M
+    return points[best] if here.all() else None
 
 
 class NearestNeighbourStore:

@@ -17,19 +17,22 @@ from ros2_spatial_ttt.types import Answer, ResultCode
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ['CARD_INCHES', 'COLOURS', 'FAINT', 'GREY', 'INK', 'Shown', 'draw_card']
+__all__ = ['CARD', 'COLOURS', 'FAINT', 'GREY', 'INK', 'Shown', 'draw_card']
 
 INK, FAINT, GREY = '#22303c', '#8795a1', '#566370'
-COLOURS = ('#e6194b', '#0082c8', '#3cb44b', '#f58231', '#911eb4', '#008080', '#c71585', '#9a6324')
+COLOURS = (
+    *('#e6194b', '#0082c8', '#3cb44b', '#f58231', '#911eb4', '#008080'),
+    *('#c71585', '#9a6324', '#4f6bed', '#6b8e23', '#d2691e', '#5c5c8a'),
+)
 VERDICT = {
     ResultCode.OK: '#1a7f37',
     ResultCode.NOT_FOUND: '#9a6700',
     ResultCode.NEVER_OBSERVED: '#57606a',
 }
 WRONG = '#b42318'
-CARD_INCHES = (4.05, 1.5)
-# Half width of the interval that holds 90 % of a normal distribution, in standard deviations.
-NORMAL_90 = 1.645
+# Inches: a card, and the largest picture in it.
+CARD = (4.3, 1.28)
+PICTURE = (1.3, 0.8)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Shown:
         truth: (3,) true place where it is known.
         example: (h, w, 3) uint8 RGB picture that was asked with.
         note: one more line, such as the error.
+        line: the answer is the distance between its two instances.
     """
 
     title: str
@@ -50,6 +54,7 @@ class Shown:
     truth: NDArray[np.float64] | None = None
     example: NDArray[np.uint8] | None = None
     note: str = ''
+    line: bool = False
 
 
 def draw_card(card: Axes, number: int, shown: Shown) -> None:
@@ -57,7 +62,7 @@ def draw_card(card: Axes, number: int, shown: Shown) -> None:
     from matplotlib import patches
 
     answer, colour = shown.answer, COLOURS[(number - 1) % len(COLOURS)]
-    width, height = CARD_INCHES[0], CARD_INCHES[1] - 0.12
+    width, height = CARD
     card.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
     card.set_facecolor('#f7f9fa')
     for spine in card.spines.values():
@@ -75,7 +80,7 @@ def draw_card(card: Axes, number: int, shown: Shown) -> None:
     ):
         if image is not None:
             left = _place_image(card, image, left, frame, caption) + 0.1
-    text_left = min(left, width - 1.3)
+    text_left = min(left, width - 1.2)
     name = answer.code.name.replace('_', ' ').lower()
     verdict = {
         'weight': 'bold',
@@ -83,17 +88,17 @@ def draw_card(card: Axes, number: int, shown: Shown) -> None:
         'va': 'top',
         'color': VERDICT.get(answer.code, WRONG),
     }
-    card.text(text_left, height - 0.32, name, **verdict)
+    card.text(text_left, height - 0.28, name, **verdict)
     room = max(16, int((width - text_left) / 0.066))
     lines = [part for line in (*_detail(answer), shown.note) for part in textwrap.wrap(line, room)]
     card.text(
         text_left,
-        height - 0.52,
+        height - 0.46,
         '\n'.join(lines[:6]),
-        size=7.3,
+        size=7.2,
         va='top',
         color='#3b4954',
-        linespacing=1.35,
+        linespacing=1.3,
     )
 
 
@@ -101,34 +106,29 @@ def _place_image(card: Axes, image: NDArray, left: float, frame: str, caption: s
     """Draw an image into a card at ``left`` inches and return its right edge."""
     from matplotlib import patches
 
-    height = 0.86
-    width = min(height * image.shape[1] / image.shape[0], 1.3)
+    width = min(PICTURE[1] * image.shape[1] / image.shape[0], PICTURE[0])
     height = width * image.shape[0] / image.shape[1]
     limits = card.get_xlim(), card.get_ylim()
     card.imshow(
         image,
-        extent=(left, left + width, 0.22, 0.22 + height),
+        extent=(left, left + width, 0.2, 0.2 + height),
         aspect='auto',
         interpolation='antialiased',
     )
     card.set(xlim=limits[0], ylim=limits[1])
-    card.add_patch(patches.Rectangle((left, 0.22), width, height, fill=False, ec=frame, lw=1.5))
-    card.text(left + width / 2, 0.17, caption, size=6.5, ha='center', va='top', color=GREY)
+    card.add_patch(patches.Rectangle((left, 0.2), width, height, fill=False, ec=frame, lw=1.5))
+    card.text(left + width / 2, 0.15, caption, size=6.5, ha='center', va='top', color=GREY)
     return left + width
 
 
 def _detail(answer: Answer) -> list[str]:
-    if np.isfinite(answer.value):
-        return [
-            f'{answer.value:.2f} {answer.unit}',
-            f'90 %: {answer.value_low:.2f} to {answer.value_high:.2f}',
-        ]
-    if answer.instances and answer.code == ResultCode.OK:
-        found = answer.instances[0]
-        deviation = NORMAL_90 * float(np.sqrt(np.linalg.eigvalsh(found.covariance)[-1]))
-        x, y, z = found.position
-        return [f'({x:.2f}, {y:.2f}, {z:.2f}) m', f'± {deviation:.2f} m (90 %)']
-    return [answer.sentence or answer.message]
+    """Return what the memory says, and its best guess where it is not sure enough."""
+    lines = [answer.sentence or answer.message]
+    if answer.code == ResultCode.NOT_FOUND and answer.instances:
+        x, y, z = answer.instances[0].position
+        lines.append(f'Best guess: ({x:.2f}, {y:.2f}, {z:.2f}) m')
+    lines.append(f'confidence {answer.confidence:.0%}')
+    return lines
 
 
 def _decoded(jpeg: bytes) -> NDArray[np.uint8] | None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from ros2_spatial_ttt.replay.cards import Shown
 from ros2_spatial_ttt.replay.run import map_view
 from ros2_spatial_ttt.replay.things import Thing
 from ros2_spatial_ttt.resources import share_directory
+from ros2_spatial_ttt.ros.conversions import stamp_to_ns
 from ros2_spatial_ttt.types import Answer, Example, Frame, Query, QueryType, Region, ResultCode
 
 __all__ = ['Asked', 'add_arguments', 'run', 'table']
@@ -33,10 +33,10 @@ SNAPSHOT = 'demo'
 THINGS = 6
 # Frames over DDS per second of real time: faster than most recordings, slower than the node.
 FRAMES_PER_S, TOP_RATE = 10.0, 10.0
-# /clock goes on after the recording for as long as the node waits with a partial chunk.
-TAIL_S = 4.0
 WAIT_S = 60.0
 MAX_FRAMES = 150
+# Half width of the interval that holds 90 % of a normal distribution, in standard deviations.
+NORMAL_90 = 1.645
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def run(args: argparse.Namespace) -> int:
     with Bag(path, BagOptions()) as bag, tempfile.TemporaryDirectory() as folder:
         frames = _some_frames(bag)
         parameters, words = node_parameters(bag, directory=Path(folder))
-        parameters['memory'] = {'model': args.model}
+        parameters['memory'] |= {'model': args.model}
         print(f'1/4  starting the node; its log is {args.out / "node.log"}')
         with NodeSession(args.out, parameters, options=words) as session:
             session.bring_up()
-            _play(bag, session, args.rate or _suitable_rate(bag))
+            _play(bag, session, frames, args.rate or _suitable_rate(bag))
             print('3/4  asking over the service')
             asked = _ask_all(session.ask, frames, things.read_truth(path))
             print(f'\n{table(asked)}\n')
@@ -138,7 +138,7 @@ def table(asked: list[Asked]) -> str:
                 str(number),
                 item.title,
                 verdict,
-                *_numbers(item.answer),
+                *_numbers(item),
                 error,
                 f'{item.round_trip_ms:.0f}',
             )
@@ -151,15 +151,18 @@ def table(asked: list[Asked]) -> str:
     return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
 
 
-def _numbers(answer: Answer) -> tuple[str, str]:
-    """Return the answer and the half width or ends of its 90 % interval."""
+def _numbers(item: Asked) -> tuple[str, str]:
+    """Return the answer in short and its 90 % interval."""
+    answer = item.answer
     if np.isfinite(answer.value) and answer.unit == 'm':
         return f'{answer.value:.2f} m', f'{answer.value_low:.2f} to {answer.value_high:.2f} m'
-    if answer.instances:
-        x, y, z = answer.instances[0].position
-        deviation = np.sqrt(np.linalg.eigvalsh(answer.instances[0].covariance)[-1])
-        return f'({x:.2f}, {y:.2f}, {z:.2f}) m', f'± {1.645 * deviation:.2f} m'
-    return '', ''
+    if item.query.type == QueryType.DESCRIBE or not answer.instances:
+        return answer.sentence or answer.message, ''
+    found = answer.instances[0]
+    radius_m = NORMAL_90 * float(np.sqrt(np.linalg.eigvalsh(found.covariance)[-1]))
+    guess = '' if answer.code == ResultCode.OK else 'best guess '
+    x, y, z = found.position
+    return f'{guess}({x:.2f}, {y:.2f}, {z:.2f}) m', f'± {radius_m:.2f} m'
 
 
 def _some_frames(bag: Bag) -> list[Frame]:
@@ -175,9 +178,10 @@ def _suitable_rate(bag: Bag) -> float:
     return float(np.clip(FRAMES_PER_S * bag.duration_s / max(bag.frame_count, 1), 1.0, TOP_RATE))
 
 
-def _play(bag: Bag, session: Any, rate: float) -> None:
+def _play(bag: Bag, session: Any, frames: list[Frame], rate: float) -> None:
     """Play the recording and wait until the node has taken all of it."""
     from ros2_spatial_ttt.replay.publish import Player
+    from ros2_spatial_ttt.replay.session import LATE_S
 
     print(
         f'2/4  playing {bag.frame_count} frames of {bag.path} over DDS, {rate:.1f} × as recorded'
@@ -186,12 +190,19 @@ def _play(bag: Bag, session: Any, rate: float) -> None:
     names = {bag.topics.colour, bag.topics.info, bag.topics.depth, bag.topics.pose} - {''}
     if not player.wait_for_subscribers(WAIT_S, topics=names):
         raise ConfigError(f'the node did not subscribe all of {sorted(names)} in {WAIT_S:g} s')
-    player.play(rate=rate, tail_s=TAIL_S)
-    count = bag.frame_count
-    session.wait_until(
-        lambda s: s.frames_received >= count and not s.queue_length, timeout_s=WAIT_S
+    player.play(rate=rate)
+    count, last_ns = bag.frame_count, frames[-1].stamp_ns
+
+    def all_came() -> bool:
+        status = session.status
+        return status is not None and status.frames_received >= count and not status.queue_length
+
+    if not player.run_clock(all_came, rate=1.0, timeout_s=WAIT_S):
+        print(f'     after {WAIT_S:g} s not all frames have come; going on with what is there')
+    # The last, partial chunk is written when the node has waited long enough for the rest of it.
+    player.run_clock(
+        lambda: stamp_to_ns(session.status.newest_stamp) >= last_ns, rate=LATE_S, timeout_s=4.0
     )
-    time.sleep(1.0)
     status = session.status
     refused = dict(
         zip(status.refused_reasons, (int(n) for n in status.refused_counts), strict=True)
@@ -317,4 +328,5 @@ def _shown(item: Asked) -> Shown:
         truth=None if is_point else item.place,
         example=crop,
         note=f'{item.error:.2f} m from the truth' if np.isfinite(item.error) else '',
+        line=item.query.type == QueryType.DISTANCE,
     )

@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import SpatialTTTError
-from ros2_spatial_ttt.replay.cards import CARD_INCHES, COLOURS, FAINT, GREY, INK, Shown, draw_card
+from ros2_spatial_ttt.replay.cards import CARD, COLOURS, FAINT, GREY, INK, Shown, draw_card
 from ros2_spatial_ttt.replay.raster import rasterise, spacing
-from ros2_spatial_ttt.types import Answer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ['MapView', 'Shown', 'draw_top_down', 'require_matplotlib']
+__all__ = ['HEAD_ROOM_M', 'MapView', 'Shown', 'draw_top_down', 'require_matplotlib']
 
 PAPER, UNSEEN, KEYFRAME = '#ffffff', '#eef1f4', '#ffd54a'
 # Half axes of the ellipse that holds 90 % of a plane normal distribution, in standard deviations.
 ELLIPSE_90 = 2.146
 HEAD_ROOM_M = 0.3
+WEDGE_M = 0.15
+# Inches between cards, and the most cards in a column.
+GAP, MOST_CARDS = 0.11, 8
 DPI = 110
 
 
@@ -119,19 +121,21 @@ def _layout(
     pyplot: Any, count: int, lower: NDArray, upper: NDArray
 ) -> tuple[Figure, Axes, list[Axes]]:
     """Return the figure, the map and one empty card per answer in columns at the right."""
-    span = upper - lower
-    width, height = 9.0 * np.array([span[0], span[1]]) / span.max()
-    height = max(height, 5.2)
-    per_column = max(1, int((height + 0.9) // CARD_INCHES[1]))
-    columns = int(np.ceil(count / per_column))
-    total = np.array([width + 1.1 + columns * (CARD_INCHES[0] + 0.15), height + 1.45])
+    width, height = np.maximum(9.0 * (upper - lower) / (upper - lower).max(), (4.5, 4.5))
+    columns = int(np.ceil(count / MOST_CARDS)) + (count > 5 and count <= MOST_CARDS)
+    rows = int(np.ceil(count / max(columns, 1)))
+    pitch = np.array(CARD) + GAP
+    total = np.array([width + 1.0, 0.0]) + (columns * pitch[0], 0.0)
+    total[1] = max(height + 1.45, rows * pitch[1] + GAP)
     figure = pyplot.figure(figsize=total)
-    axes = figure.add_axes((0.7 / total[0], 0.55 / total[1], width / total[0], height / total[1]))
+    axes = figure.add_axes(
+        (0.7 / total[0], 1.0 - (height + 0.9) / total[1], width / total[0], height / total[1])
+    )
     cards = []
     for index in range(count):
-        left = width + 0.95 + (index // per_column) * (CARD_INCHES[0] + 0.15)
-        bottom = total[1] - 0.12 - (index % per_column + 1) * CARD_INCHES[1]
-        size = (CARD_INCHES[0] / total[0], (CARD_INCHES[1] - 0.12) / total[1])
+        left = width + 0.9 + (index // rows) * pitch[0]
+        bottom = total[1] - (index % rows + 1) * pitch[1]
+        size = (CARD[0] / total[0], CARD[1] / total[1])
         cards.append(figure.add_axes((left / total[0], bottom / total[1], *size)))
     return figure, axes, cards
 
@@ -183,11 +187,10 @@ def _draw_path(axes: Axes, view: MapView) -> None:
         )
     for index, pose in enumerate(view.keyframes):
         apex, forward, right = pose[:2, 3], pose[:2, 2], pose[:2, 0]
-        wedge = np.array(
-            [apex, apex + 0.2 * forward + 0.1 * right, apex + 0.2 * forward - 0.1 * right]
-        )
+        sides = np.array([[0.0, 0.0], [1.0, 0.4], [1.0, -0.4]]) * WEDGE_M
+        wedge = apex + sides @ np.stack([forward, right])
         label = 'kept picture' if index == 0 else None
-        axes.fill(*wedge.T, fc=KEYFRAME, ec=INK, lw=0.6, alpha=0.9, zorder=5, label=label)
+        axes.fill(*wedge.T, fc=KEYFRAME, ec=INK, lw=0.5, alpha=0.7, zorder=3, label=label)
 
 
 def _draw_answers(axes: Axes, shown: Sequence[Shown]) -> None:
@@ -195,7 +198,7 @@ def _draw_answers(axes: Axes, shown: Sequence[Shown]) -> None:
 
     for index, item in enumerate(shown):
         colour, found = COLOURS[index % len(COLOURS)], item.answer.instances
-        for instance in found[:1] if not _is_distance(item.answer) else ():
+        for instance in found[:1] if not _joins_two(item) else ():
             values, vectors = np.linalg.eigh(instance.covariance[:2, :2])
             axis = 2 * ELLIPSE_90 * np.sqrt(np.maximum(values, 0))
             angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
@@ -208,7 +211,7 @@ def _draw_answers(axes: Axes, shown: Sequence[Shown]) -> None:
                 'zorder': 7,
             }
             axes.add_patch(patches.Ellipse(instance.position[:2], axis[1], axis[0], **ellipse))
-        if _is_distance(item.answer):
+        if _joins_two(item):
             ends = np.array([instance.position[:2] for instance in found])
             axes.plot(*ends.T, color='white', lw=4.0, zorder=7)
             axes.plot(*ends.T, color=colour, lw=2.0, ls=(0, (4, 2)), zorder=8)
@@ -218,17 +221,17 @@ def _draw_answers(axes: Axes, shown: Sequence[Shown]) -> None:
     anchors = [_anchor(item) for item in shown]
     for index, (anchor, place) in enumerate(zip(anchors, _spread(axes, anchors), strict=True)):
         if anchor is not None and place is not None:
-            _draw_number(axes, index, anchor, place, found=bool(shown[index].answer.instances))
+            _draw_number(axes, index, anchor, place, found=shown[index].answer.code == ResultCode.OK)
 
 
-def _is_distance(answer: Answer) -> bool:
-    return answer.unit == 'm' and len(answer.instances) == 2
+def _joins_two(item: Shown) -> bool:
+    return item.line and len(item.answer.instances) == 2
 
 
 def _anchor(item: Shown) -> NDArray | None:
     """Return the point (2,) that an answer is about."""
     found = item.answer.instances
-    if _is_distance(item.answer):
+    if _joins_two(item):
         return np.asarray((found[0].position[:2] + found[1].position[:2]) / 2)
     if found:
         return np.asarray(found[0].position[:2])

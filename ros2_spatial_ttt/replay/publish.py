@@ -51,6 +51,7 @@ class Player:
         self._bag, self._node = bag, node
         self._clock = node.create_publisher(Clock, '/clock', 10)
         self._publishers: dict[str, Any] = {}
+        self._clock_ns = 0
         skipped = []
         for connection in bag.connections:
             kind = _message_class(connection.msgtype)
@@ -84,17 +85,16 @@ class Player:
             time.sleep(0.02)
         return False
 
-    def play(self, *, rate: float = 1.0, tail_s: float = 0.0, progress: bool = True) -> int:
+    def play(self, *, rate: float = 1.0, progress: bool = True) -> int:
         """Publish everything once; return the number of messages.
 
         Args:
             rate: 2 is twice as fast as recorded.
-            tail_s: /clock goes on for so many recorded seconds after the last message.
             progress: show a bar.
         """
         topics = set(self._publishers)
         total = sum(c.msgcount for c in self._bag.connections if c.topic in topics)
-        first_ns, start, log_ns, count = None, time.monotonic(), 0, 0
+        first_ns, start, count = None, time.monotonic(), 0
         with tqdm(
             total=total, unit='msg', desc='playing', disable=None if progress else True
         ) as bar:
@@ -105,8 +105,6 @@ class Player:
                 self._publishers[connection.topic].publish(bytes(data))
                 count += 1
                 bar.update()
-        if first_ns is not None and tail_s > 0:
-            self._run_clock(first_ns, log_ns + round(tail_s * 1e9), start, rate)
         for publisher in self._publishers.values():
             publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_S))
         return count
@@ -116,13 +114,24 @@ class Player:
         while True:
             now_ns = first_ns + int((time.monotonic() - start) * rate * 1e9)
             reached = now_ns >= until_ns
-            sec, nanosec = ns_to_sec_nanosec(min(now_ns, until_ns))
-            message = Clock()
-            message.clock.sec, message.clock.nanosec = sec, nanosec
-            self._clock.publish(message)
+            self._publish_clock(min(now_ns, until_ns))
             if reached:
                 return
             time.sleep(min(CLOCK_PERIOD_S, (until_ns - now_ns) / rate / 1e9))
+
+    def run_clock(self, reached: Callable[[], bool], *, rate: float, timeout_s: float) -> bool:
+        """Let /clock run on, ``rate`` times as fast as time, until ``reached`` or out of time."""
+        first_ns, start = self._clock_ns, time.monotonic()
+        while not (done := reached()) and time.monotonic() < start + timeout_s:
+            time.sleep(CLOCK_PERIOD_S)
+            self._publish_clock(first_ns + int((time.monotonic() - start) * rate * 1e9))
+        return done
+
+    def _publish_clock(self, stamp_ns: int) -> None:
+        self._clock_ns = stamp_ns
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = ns_to_sec_nanosec(stamp_ns)
+        self._clock.publish(message)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ['rasterise', 'spacing']
+__all__ = ['rasterise', 'spacing', 'surface_grid']
 
 
 def rasterise(
@@ -57,7 +57,7 @@ def _light(level: NDArray) -> NDArray:
         np.where(np.isnan(level), low, level).astype(np.float32), (0, 0), 2.0
     )
     slope = cv2.Sobel(filled, cv2.CV_32F, 1, 0) - cv2.Sobel(filled, cv2.CV_32F, 0, 1)
-    return np.nan_to_num(0.85 + 0.35 * height + np.clip(0.35 * slope, -0.2, 0.2))
+    return np.nan_to_num(1.0 + 0.3 * height + np.clip(0.35 * slope, -0.2, 0.2))
 
 
 def spacing(points: NDArray) -> float:
@@ -68,3 +68,37 @@ def spacing(points: NDArray) -> float:
     distance[distance < 5e-3] = np.inf
     nearest = distance.min(axis=1)
     return float(np.median(nearest)) if np.isfinite(nearest).all() else 0.05
+
+
+def surface_grid(points: NDArray, *, cell_m: float, reach_m: float) -> NDArray[np.float64]:
+    """Return points (K, 3) on a square grid in x and y, at the height of the nearest surface.
+
+    Args:
+        points: (N, 3) metres.
+        cell_m: distance of the grid's lines.
+        reach_m: gaps up to twice this between points are closed.
+    """
+    if not len(points):
+        return np.zeros((0, 3))
+    margin = int(np.ceil(reach_m / cell_m)) + 1
+    cells = np.floor(points[:, :2] / cell_m).astype(int)
+    first = cells.min(axis=0) - margin
+    columns, rows = cells.max(axis=0) + margin + 1 - first
+    order = np.argsort(points[:, 2], kind='stable')
+    height = np.zeros((rows, columns))
+    empty = np.ones((rows, columns), np.uint8)
+    x, y = (cells[order] - first).T
+    height[y, x], empty[y, x] = points[order, 2], 0
+    distance, label = cv2.distanceTransformWithLabels(
+        empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    heights = np.zeros(label.max() + 1)
+    heights[label[empty == 0]] = height[empty == 0]
+    # Lone heights, as of table legs and single samples, would make steps where there are none.
+    smooth = cv2.medianBlur(heights[label].astype(np.float32), 5)
+    # Grown and shrunk again: gaps close, while walls stay as thin as they were.
+    grown = np.pad((distance * cell_m <= reach_m).astype(np.uint8), 1)
+    inward = cv2.distanceTransform(grown, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = np.nonzero(inward * cell_m > reach_m - cell_m)
+    centres = (np.stack([x, y], axis=1) + first + 0.5) * cell_m
+    return np.column_stack([centres, smooth[y, x]])

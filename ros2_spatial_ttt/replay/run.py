@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ros2_spatial_ttt.errors import ConfigError, Refusal
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-from ros2_spatial_ttt.replay import options, picture
+from ros2_spatial_ttt.replay import options, picture, raster
 from ros2_spatial_ttt.replay.bag import Bag
 from ros2_spatial_ttt.types import Frame
 
@@ -38,6 +38,8 @@ SNAPSHOT = 'memory.safetensors'
 PAUSE_S, WALK_SPEED = 1.0, 1.0
 # Share of the frames after which memory use counts, and the fewest frames that tell a slope.
 WARM_UP, SLOPE_FRAMES = 0.3, 60
+# A picture reads the memory on this grid, up to this far from a tabled place.
+CELL_M, MAX_CELLS, REACH_M = 0.04, 400, 0.16
 
 
 @dataclass
@@ -182,16 +184,22 @@ def summary(results: dict[str, Any], out: Path) -> str:
 
 def map_view(memory: SpatialMemory, path: list[np.ndarray], *, tile_m: float) -> picture.MapView:
     """Return what a picture of the memory shows."""
-    field_points, status = memory.field_points(), memory.status()
+    places, status = memory.field_points().points, memory.status()
+    way = np.array(path).reshape(-1, 3)
+    low = places[places[:, 2] <= way[:, 2].max(initial=0.0) + picture.HEAD_ROOM_M]
+    # The places lie apart; the weights answer everywhere between them.
+    cell_m = max(CELL_M, float(np.ptp(low[:, :2], axis=0).max(initial=0.0)) / MAX_CELLS)
+    read = memory.read(raster.surface_grid(low, cell_m=cell_m, reach_m=max(REACH_M, cell_m)))
     keyframes = [keyframe.map_T_camera for keyframe in memory.keyframes()]
     return picture.MapView(
-        points=field_points.points,
-        colour=field_points.colour,
-        path=np.array(path).reshape(-1, 3),
+        points=read.points,
+        colour=read.colour,
+        path=way,
         keyframes=np.array(keyframes).reshape(-1, 4, 4),
         tile_m=tile_m,
-        subtitle=f'{status.frames_accepted} frames in {status.state_bytes / 1e6:.1f} MB, '
-        f'{len(field_points.points)} surface points read back, model {status.model}',
+        subtitle=f'colours read back from the fast weights at {len(places)} places and between '
+        f'them; {status.state_bytes_used / 1e6:.1f} of {status.state_bytes / 1e6:.1f} MB in use, '
+        f'model {status.model}',
     )
 
 

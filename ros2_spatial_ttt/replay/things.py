@@ -30,6 +30,7 @@ DEPTH_M = (0.7, 4.5)
 # Larger boxes are walls, floors and rugs; thinner ones show nothing.
 SIZE_M = (0.15, 1.9)
 SURFACE_STEP_PX = 16
+BEYOND_M = 1.2
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ def free_point(frames: list[Frame]) -> Array | None:
 
 
 def unseen_point(frames: list[Frame]) -> Array:
-    """Return a point (3,) two metres beyond everything that was seen."""
+    """Return a point (3,) well beyond everything that was seen."""
     surface = _surface(frames)
     middle = np.median(surface, axis=0)
-    return np.array([surface[:, 0].max() + 2.0, middle[1], middle[2]])
+    return np.array([surface[:, 0].max() + BEYOND_M, middle[1], middle[2]])
 
 
 def depth_metres(frame: Frame) -> NDArray[np.float32]:

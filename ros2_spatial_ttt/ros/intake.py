@@ -79,11 +79,11 @@ class Intake:
         self._refusals = refusals
         self._put = put
         self._jump_ns = int(settings.node.memory.gate.time_jump_s * 1e9)
-        self.group = MutuallyExclusiveCallbackGroup()
         self._subscriptions: list[Any] = []
-        # Callbacks exclude each other, but the timer and the transitions run beside them.
+        # Topics are converted side by side and then take turns here.
         self._lock = threading.RLock()
         self._jumped = False
+        self._newest_of: dict[str, int] = {}
         self._newest_ns = 0
         self._newest_arrival_ns = 0
         self._cameras = [
@@ -110,6 +110,7 @@ class Intake:
     def clear(self) -> None:
         """Forget what waits to be paired and all poses, after time went back."""
         with self._lock:
+            self._newest_of.clear()
             self._newest_ns = self._newest_arrival_ns = 0
             self._poses.clear()
             for camera in self._cameras:
@@ -122,7 +123,7 @@ class Intake:
     def add_pose(self, msg: Any) -> None:
         """Take a pose message of a topic source; frames that waited for it are handed on."""
         with self._lock:
-            self._note_time(conversions.stamp_to_ns(msg.header.stamp))
+            self._note_time('pose', conversions.stamp_to_ns(msg.header.stamp))
             self._poses.add(msg)
             self.poll()
 
@@ -162,45 +163,54 @@ class Intake:
             self._node.create_subscription(
                 kind,
                 topic,
-                partial(self._guarded, camera, take),
+                partial(self._guarded, camera, topic, take),
                 SENSOR,
-                callback_group=self.group,
+                # Of its own: each topic keeps its order and none waits for another.
+                callback_group=MutuallyExclusiveCallbackGroup(),
                 qos_overriding_options=OVERRIDABLE,
             )
         )
 
-    def _guarded(self, camera: _Camera, take: Callable, msg: Any) -> None:
+    def _guarded(self, camera: _Camera, topic: str, take: Callable, msg: Any) -> None:
+        stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
         try:
-            with self._lock:
-                self._note_time(conversions.stamp_to_ns(msg.header.stamp))
-                take(camera, msg)
-                self._hand_on(camera)
+            add = take(camera, msg, stamp_ns)
         except FrameRefused as error:
             self._refusals(error.reason, f'{camera.name}: {error}')
+            return
+        with self._lock:
+            self._note_time(topic, stamp_ns)
+            add()
+            self._hand_on(camera)
 
-    def _note_time(self, stamp_ns: int) -> None:
+    def _note_time(self, topic: str, stamp_ns: int) -> None:
+        """Notice time that went back; topics may be apart, each by itself goes forward."""
         if self._jumped:
             self._jumped = False
             self.clear()
-        if self._newest_ns and stamp_ns < self._newest_ns - self._jump_ns:
-            back_s = (self._newest_ns - stamp_ns) / 1e9
-            self._node.get_logger().warning(f'stamps went back by {back_s:.3f} s')
+        newest_ns = self._newest_of.get(topic, stamp_ns)
+        if stamp_ns < newest_ns - self._jump_ns:
+            back_s = (newest_ns - stamp_ns) / 1e9
+            self._node.get_logger().warning(f'stamps on {topic} went back by {back_s:.3f} s')
             self.clear()
+            newest_ns = stamp_ns
+        self._newest_of[topic] = max(stamp_ns, newest_ns)
         if stamp_ns > self._newest_ns:
             self._newest_ns, self._newest_arrival_ns = stamp_ns, self._ros_now_ns()
 
-    def _on_info(self, camera: _Camera, msg: Any) -> None:
-        camera.assembler.set_intrinsics(conversions.intrinsics_from_message(msg))
+    def _on_info(self, camera: _Camera, msg: Any, _stamp_ns: int) -> Callable[[], None]:
+        intrinsics = conversions.intrinsics_from_message(msg)
+        return partial(camera.assembler.set_intrinsics, intrinsics)
 
-    def _on_colour(self, camera: _Camera, msg: Any) -> None:
+    def _on_colour(self, camera: _Camera, msg: Any, stamp_ns: int) -> Callable[[], None]:
         if not camera.config.frame_id:
             camera.optical_frame = plain_name(msg.header.frame_id)
-        stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
-        camera.assembler.add_colour(stamp_ns, conversions.colour_from_message(msg))
+        rgb = conversions.colour_from_message(msg)
+        return partial(camera.assembler.add_colour, stamp_ns, rgb)
 
-    def _on_depth(self, camera: _Camera, msg: Any) -> None:
-        stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
-        camera.assembler.add_depth(stamp_ns, conversions.depth_from_message(msg))
+    def _on_depth(self, camera: _Camera, msg: Any, stamp_ns: int) -> Callable[[], None]:
+        depth = conversions.depth_from_message(msg)
+        return partial(camera.assembler.add_depth, stamp_ns, depth)
 
     def _hand_on(self, camera: _Camera) -> None:
         for frame in camera.assembler.ready():

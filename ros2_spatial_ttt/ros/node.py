@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import signal
 import sys
@@ -30,7 +31,7 @@ NODE_NAME = 'spatial_memory'
 # More than can be busy at once, so that a question is answered BUSY instead of waiting.
 THREADS = 12
 # The process must be gone 2 s after a signal; the interpreter needs some of it to end.
-EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.3, 1.1, 1.8
+SIGNAL_S, EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.1, 0.3, 1.0, 1.7
 
 
 class MemoryNode(LifecycleNode):
@@ -93,7 +94,11 @@ class MemoryNode(LifecycleNode):
 
     def _release(self, **options: Any) -> bool:
         parts, self._parts = self._parts, None
-        return parts is None or parts.close(**options)
+        done = parts is None or parts.close(**options)
+        # The parts know each other; the memory they hold is too big to wait for the collector.
+        del parts
+        gc.collect()
+        return done
 
     def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
         fixed = [item.name for item in parameters if params.is_own(item.name)]
@@ -116,7 +121,9 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     spinner = threading.Thread(target=_spin, args=(executor, node, asked_to_end), name='spin')
     spinner.start()
-    asked_to_end.wait()
+    # Without a timeout, a signal between two instructions of wait() would not be noticed.
+    while not asked_to_end.wait(SIGNAL_S):
+        pass
     # A transition, an update or a library that hangs must not keep the process.
     threading.Thread(target=_give_up, daemon=True).start()
     executor.shutdown(timeout_sec=EXECUTOR_S)

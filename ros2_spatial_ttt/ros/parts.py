@@ -155,7 +155,7 @@ class Parts:
                 self._settings.node.pose.topic,
                 self._intake.add_pose,
                 POSES,
-                callback_group=self._intake.group,
+                callback_group=MutuallyExclusiveCallbackGroup(),
                 qos_overriding_options=OVERRIDABLE,
             )
             stack.callback(self._node.destroy_subscription, subscription)

@@ -110,6 +110,7 @@ class TopicPoses:
                 Refusal.POSE_MISSING,
                 f'poses on {self._config.topic} are in frame {frame!r}, expected map_frame '
                 f"{self._map_frame!r}; set map_frame to it or take pose.source 'tf'",
+                about='frame',
             )
             return
         try:
@@ -134,6 +135,7 @@ class TopicPoses:
                 f'the pose on {self._config.topic} is of {self._body_frame!r}, the images are of '
                 f'{optical_frame!r} and no extrinsic is set; set camera.<name>.extrinsic_xyz and '
                 '_xyzw, or pose.child_is_camera if it is the pose of the camera',
+                about='mounting',
             )
             return None
         return map_T_body @ self._mounting(camera, optical_frame)

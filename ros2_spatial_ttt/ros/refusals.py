@@ -29,19 +29,25 @@ class Refusals:
         self._lock = threading.Lock()
         self._silent: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, reason: Refusal, message: str) -> None:
-        """Count a refusal and log it."""
+    def __call__(self, reason: Refusal, message: str, *, about: str = '') -> None:
+        """Count a refusal and log it; see ``log``."""
         self._memory.refuse(reason, message)
-        self.log(reason.value, message)
+        self.log(reason.value, message, about=about)
 
-    def log(self, reason: str, message: str) -> None:
-        """Log a refusal that the memory has counted already."""
-        now_s = time.monotonic()
+    def log(self, reason: str, message: str, *, about: str = '') -> None:
+        """Log a refusal that the memory has counted already.
+
+        Args:
+            reason: its counter.
+            message: what was wrong.
+            about: keeps a message that must not be missed apart from others of its reason.
+        """
+        key, now_s = reason + about, time.monotonic()
         with self._lock:
-            last_s, unsaid = self._silent.get(reason, (float('-inf'), 0))
+            last_s, unsaid = self._silent.get(key, (float('-inf'), 0))
             if now_s - last_s < self._period_s:
-                self._silent[reason] = (last_s, unsaid + 1)
+                self._silent[key] = (last_s, unsaid + 1)
                 return
-            self._silent[reason] = (now_s, 0)
+            self._silent[key] = (now_s, 0)
         more = f' ({unsaid} more since the last line)' if unsaid else ''
         self._log.warning(f'frame refused, {reason}: {message}{more}')

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS
 from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION
-from ros2_spatial_ttt.training.calibration import whiten
+from ros2_spatial_ttt.training.calibration import found_score, whiten
 from ros2_spatial_ttt.training.layers import FieldRule, TileRead, TileUpdate
 from ros2_spatial_ttt.training.model import (
     WINDOW,
@@ -41,8 +41,9 @@ from ros2_spatial_ttt.training.onnx_functions import OPSET, CustomPart, export_g
 
 __all__ = ['FieldConfig', 'add_arguments', 'export_model', 'run']
 
-# Seeds of rendered rooms used for whitening; the exam and the tests use others.
+# Seeds of the rendered rooms for calibration; the exam and the tests use others.
 CALIBRATION_SEEDS = (3001, 3002, 3003)
+CONFIDENCE_SEEDS = (3011, 3012, 3013)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
     print(f'whitening on rendered rooms {CALIBRATION_SEEDS} …', flush=True)
     whiten(backbone, config, CALIBRATION_SEEDS)
     print('exporting graphs …', flush=True)
-    export_model(args.out, args.name, config, FieldConfig(), backbone)
+    field = FieldConfig()
+    export_model(args.out, args.name, config, field, backbone)
+    print(f'calibrating confidence on rendered rooms {CONFIDENCE_SEEDS} …', flush=True)
+    score = found_score(args.out.resolve(), CONFIDENCE_SEEDS)
+    export_model(args.out, args.name, config, field, backbone, score)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f'wrote {args.out} ({size / 1e6:.2f} MB)')
     return 0
@@ -86,7 +91,7 @@ def export_model(
     config: EncoderConfig,
     field: FieldConfig,
     backbone: UntrainedBackbone,
-    found_score: tuple[float, float] = (0.5, 12.0),
+    score: tuple[float, float] = (0.5, 12.0),
 ) -> None:
     """Write a complete model folder, or nothing: it is made aside and moved into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +108,7 @@ def export_model(
         save_file(weights, aside / 'weights.safetensors')
         for stem, model in _graphs(config, field, backbone).items():
             onnx.save(model, aside / f'{stem}.onnx')
-        _write_manifest(aside, name, config, field, found_score)
+        _write_manifest(aside, name, config, field, score)
         shutil.rmtree(folder, ignore_errors=True)
         aside.chmod(0o755)
         for path in aside.iterdir():
@@ -231,7 +236,7 @@ def _write_manifest(
     name: str,
     config: EncoderConfig,
     field: FieldConfig,
-    found_score: tuple[float, float],
+    score: tuple[float, float],
 ) -> None:
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
@@ -254,12 +259,13 @@ def _write_manifest(
             'geometry_scales_m': list(field.geometry_scales_m),
             'rule': asdict(field.rule),
         },
-        'found_score': list(found_score),
+        'found_score': list(score),
         'labels': [],
         'provenance': {
             'encoder': 'random convolutions, never trained',
             'seed': config.seed,
             'whitening': f'rendered rooms, seeds {list(CALIBRATION_SEEDS)}',
+            'confidence': f'rendered rooms, seeds {list(CONFIDENCE_SEEDS)}',
         },
         'graphs': {path.stem: _signature(path) for path in sorted(folder.glob('*.onnx'))},
         'files': files,

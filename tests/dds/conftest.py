@@ -38,8 +38,8 @@ BASE_PARAMETERS = {
     'watch.period_s': 0.1,
     'watch.confirm': 1,
     'queue.length': 64,
-    'sync.wait_s': 0.5,
-    'memory.chunk.flush_s': 0.5,
+    'sync.wait_s': 1.0,
+    'memory.chunk.flush_s': 0.3,
     'camera.front.colour_topic': 'front/colour',
     'camera.front.depth_topic': 'front/depth',
     'camera.front.info_topic': 'front/info',
@@ -127,7 +127,12 @@ class NodeProcess:
         self.name = f'/{namespace}/spatial_memory'
         self.log_path = folder / 'node.log'
         file = folder / 'parameters.yaml'
-        given = {**BASE_PARAMETERS, 'snapshot.directory': str(folder / 'snapshots'), **parameters}
+        given = {**BASE_PARAMETERS, 'snapshot.directory': str(folder / 'snapshots')}
+        for topic in ('colour', 'colour/compressed', 'depth', 'info'):
+            # No test may depend on what best effort loses.
+            name = f'qos_overrides./{namespace}/front/{topic}.subscription'
+            given |= {f'{name}.reliability': 'reliable', f'{name}.depth': 50}
+        given |= parameters
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': given}}), encoding='utf-8')
         with open(self.log_path, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen(
@@ -216,7 +221,7 @@ class NodeProcess:
         """Return the status once all that came is in the memory."""
         last = self.status()
         while True:
-            time.sleep(0.6)
+            time.sleep(0.4)
             current = self.status(lambda s: s.queue_length == 0)
             if (current.state_hash, current.frames_received) == (
                 last.state_hash,

@@ -114,6 +114,7 @@ def test_answers_get_a_mark_a_card_and_their_picture(tmp_path):
         Shown(
             'how far?',
             Answer(ResultCode.OK, '', (found, instance(0.9, 0.9)), 1.2, 1.0, 1.4, unit='m'),
+            line=True,
         ),
         Shown('what is here?', Answer(ResultCode.NOT_FOUND), asked_at=np.array([0.2, 0.8, 0.5])),
         Shown(

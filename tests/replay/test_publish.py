@@ -93,11 +93,14 @@ def test_everything_arrives_in_order_with_the_clock(graph, bag_path):
         player = Player(bag, node, warn=warned.append)
         assert player.wait_for_subscribers(20.0, topics={topics.colour, topics.depth, topics.pose})
         assert until(lambda: node.count_subscribers('/clock'))
-        player.play(rate=20.0, tail_s=2.0, progress=False)
+        player.play(rate=20.0, progress=False)
         assert until(lambda: len(poses) == len(colour) == len(depth) == COUNT)
+        assert until(lambda: clock and clock[-1] == frames[-1]), 'it stops with the recording'
+        end_ns = frames[-1] + 2_000_000_000
+        assert player.run_clock(lambda: clock[-1] >= end_ns, rate=10.0, timeout_s=10.0)
+        assert not player.run_clock(lambda: False, rate=1.0, timeout_s=0.1)
     assert colour == poses == frames
     assert depth == [(stamp, 640 * 480 * 2) for stamp in frames]
-    assert until(lambda: clock and clock[-1] == frames[-1] + 2_000_000_000)
     assert clock == sorted(clock) and clock[0] == frames[0] and len(clock) > COUNT
     assert len(warned) <= 1
 

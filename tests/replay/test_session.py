@@ -74,7 +74,7 @@ def test_an_answer_arrives_as_it_was_given():
         ResultCode.OK, 'm', (given,), 2.0, 1.5, 2.5, 'm', 'a sentence', 0.5, 2_000_000_002
     )
     response = SpatialQuery.Response()
-    fill_response(response, answer, frame_id='map', frame_T_map=np.eye(4), max_results=10)
+    fill_response(response, answer, frame_id='map', frame_T_map=np.eye(4))
     got = session.answer_from_response(response)
     for name in ('code', 'message', 'value', 'value_low', 'value_high', 'unit', 'sentence'):
         assert getattr(got, name) == getattr(answer, name), name

@@ -64,7 +64,7 @@ def test_the_free_point_is_free_and_the_unseen_point_is_outside(scene, frames):
         local = transform_points(invert_transform(box.pose()), free)
         gap = np.maximum(np.abs(local) - np.array(box.size) / 2, 0)
         assert np.linalg.norm(gap) > 0.25, box.name
-    assert unseen[0] > scene.size[0] / 2 + 1.5
+    assert unseen[0] > scene.size[0] / 2 + 1.0
 
 
 def test_a_recording_without_truth_has_no_names(tmp_path):
