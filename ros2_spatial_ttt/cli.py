@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for name, (path, sentence) in COMMANDS.items():
             command = commands.add_parser(
-                name, help=sentence, description=f'{sentence.capitalize()}.'
+                name, help=sentence, description=f'{sentence[0].upper()}{sentence[1:]}.'
             )
             if name == chosen:
                 module = importlib.import_module(path)

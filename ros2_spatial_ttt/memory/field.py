@@ -1,14 +1,15 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The fast weights of one tile and the meaning of their channels. Numpy only.
+"""Fast weights and the meaning of their channels. Numpy only.
 
-A tile holds two linear fields over points of space, each with its own curvature:
+Two kinds of linear field over points of space, each with its own curvature:
 
-- *appearance*, written by surface samples only: how a surface looks there;
-- *geometry*, written by surface and free-space samples: is it observed, is it occupied.
-
-They are apart because free space fills volumes and would use up the features that tell one
-surface from the next (docs/LOG.md has the numbers).
+- *appearance*, written by surface samples: how a surface looks, one field per tile **and sector**,
+  the compass direction that it was seen from, as the front and the back of a thing look unlike and
+  would blur into a mean;
+- *geometry*, written by surface and free-space samples, one per tile: is a point observed, is it
+  occupied. Apart from appearance, because free space fills volumes and would use up the features
+  that tell one surface from the next (docs/LOG.md has the numbers).
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ __all__ = [
     'SEEN',
     'VIEW',
     'FieldState',
-    'TileFields',
 ]
 
 # Columns of the appearance field.
@@ -65,6 +65,10 @@ class FieldState:
             weight=np.zeros((features, channels), np.float32),
         )
 
+    def tensors(self) -> dict[str, NDArray]:
+        """Return {name: tensor}, the state of the exported graph without its prefix."""
+        return dict(vars(self))
+
     @property
     def nbytes(self) -> int:
         """Size of the three tensors in bytes."""
@@ -74,47 +78,3 @@ class FieldState:
         """Return whether every number is finite; a sum shows it without a temporary."""
         tensors = (self.curvature, self.target, self.weight)
         return all(bool(np.isfinite(tensor.sum(dtype=np.float64))) for tensor in tensors)
-
-
-@dataclass(frozen=True)
-class TileFields:
-    """Both fields of one tile."""
-
-    appearance: FieldState
-    geometry: FieldState
-
-    @staticmethod
-    def zeros(features: int, channels: int) -> TileFields:
-        """Return empty fields; ``channels`` is that of the appearance field."""
-        return TileFields(
-            appearance=FieldState.zeros(features, channels),
-            geometry=FieldState.zeros(features, GEOMETRY_CHANNELS),
-        )
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.appearance.nbytes + self.geometry.nbytes
-
-    def is_finite(self) -> bool:
-        """Return whether every number is finite."""
-        return self.appearance.is_finite() and self.geometry.is_finite()
-
-    def tensors(self) -> dict[str, NDArray]:
-        """Return {name: tensor}, the explicit state of the exported graph without its prefix."""
-        return {
-            f'{field}/{name}': getattr(getattr(self, field), name)
-            for field in ('appearance', 'geometry')
-            for name in ('curvature', 'target', 'weight')
-        }
-
-    @staticmethod
-    def from_tensors(tensors: dict[str, NDArray]) -> TileFields:
-        """Return the fields of ``tensors`` as ``tensors()`` names them."""
-        fields = {
-            field: FieldState(
-                **{name: tensors[f'{field}/{name}'] for name in ('curvature', 'target', 'weight')}
-            )
-            for field in ('appearance', 'geometry')
-        }
-        return TileFields(**fields)

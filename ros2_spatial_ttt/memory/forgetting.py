@@ -9,10 +9,12 @@ a subspace of features. Projecting A, B and W onto its complement makes the fiel
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.memory.field import FieldState, TileFields
+from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
 from ros2_spatial_ttt.types import Region
@@ -40,7 +42,7 @@ def tile_without_region(
     if np.all(high - low >= grid.size):
         return None, len(tile.places)
     inside = np.all((tile.places.point >= low) & (tile.places.point <= high), axis=1)
-    axes = [np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1)) for a, b in zip(low, high)]
+    axes = [np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1)) for a, b in zip(low, high, strict=True)]
     lattice = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     surface = tile.places.point[inside].astype(np.float64)
     return _without(tile, np.concatenate([lattice, surface]), ~inside, omega), int(inside.sum())
@@ -62,24 +64,29 @@ def tile_without_time(
 def _without(
     tile: Tile, points: NDArray, kept: NDArray[np.bool_], omega: dict[str, NDArray]
 ) -> Tile:
-    fields = TileFields(
-        appearance=_projected(tile.fields.appearance, points, omega['appearance']),
-        geometry=_projected(tile.fields.geometry, points, omega['geometry']),
+    appearance = _complement(points, omega['appearance'])
+    return Tile(
+        index=tile.index,
+        geometry=_projected(tile.geometry, _complement(points, omega['geometry'])),
+        appearance=MappingProxyType(
+            {sector: _projected(field, appearance) for sector, field in tile.appearance.items()}
+        ),
+        places=tile.places.kept(kept),
+        used=tile.used,
     )
-    return Tile(index=tile.index, fields=fields, places=tile.places.kept(kept), used=tile.used)
 
 
-def _projected(state: FieldState, points: NDArray, omega: NDArray) -> FieldState:
+def _complement(points: NDArray, omega: NDArray) -> NDArray:
+    """Return the projector (D, D) that takes the keys of points (n, 3) to 0."""
     key = fourier_features(points, omega)
     values, vectors = np.linalg.eigh(key.T @ key)
     span = vectors[:, values > _NEGLIGIBLE * values[-1]]
+    return np.eye(len(values)) - span @ span.T
 
-    def left(matrix: NDArray) -> NDArray:
-        matrix = matrix.astype(np.float64)
-        return matrix - span @ (span.T @ matrix)
 
+def _projected(state: FieldState, projector: NDArray) -> FieldState:
     return FieldState(
-        curvature=left(left(state.curvature).T).astype(np.float32),
-        target=left(state.target).astype(np.float32),
-        weight=left(state.weight).astype(np.float32),
+        curvature=(projector @ state.curvature @ projector).astype(np.float32),
+        target=(projector @ state.target).astype(np.float32),
+        weight=(projector @ state.weight).astype(np.float32),
     )

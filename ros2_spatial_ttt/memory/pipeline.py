@@ -31,7 +31,7 @@ from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
 from ros2_spatial_ttt.memory.state import MemoryState, state_hash
-from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, max_tiles, tile_bytes
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_bytes, empty_tile
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
 from ros2_spatial_ttt.runtime import open_runtime
@@ -59,11 +59,8 @@ class SpatialMemory:
         )
         self.manifest = self.runtime.manifest
         self.grid = TileGrid(self.config.tiles)
-        self._resident = max_tiles(self.manifest, self.config.tiles)
         self._shelf = TileShelf(self.config.tiles.directory, self.manifest)
-        self._writer = Writer(
-            self.config, self.runtime, self.grid, self._shelf, resident=self._resident
-        )
+        self._writer = Writer(self.config, self.runtime, self.grid, self._shelf)
         self._reader = Reader(self.runtime, self.grid)
         self._engine = QueryEngine(self.config.read, self.runtime, self._reader, self.grid)
         self._gate = Gate(self.config.gate)
@@ -162,7 +159,7 @@ class SpatialMemory:
                 Path(path),
                 self.manifest,
                 self._snapshot_header(),
-                resident=self._resident,
+                budget=budget_bytes(self.config.tiles),
                 shelf=self._shelf,
             )
             self._reset()
@@ -235,8 +232,8 @@ class SpatialMemory:
     @property
     def state_bytes(self) -> int:
         """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
-        tiles = self._resident * tile_bytes(self.manifest, self.config.tiles.places)
-        return tiles + bank_bytes(self.config.evidence, self.manifest.tokens)
+        evidence = bank_bytes(self.config.evidence, self.manifest.tokens)
+        return budget_bytes(self.config.tiles) + evidence
 
     # Inside the write lock.
 
@@ -288,7 +285,7 @@ class SpatialMemory:
         """Put what is left of a tile back where it was; an empty tile on disk stays, empty."""
         if on_disk:
             if left is not old:
-                self._shelf.put(left or self._writer.new_tile(old.index))
+                self._shelf.put(left or empty_tile(old.index, self.manifest))
         elif left is not None:
             tiles[old.index] = left
 
@@ -297,7 +294,7 @@ class SpatialMemory:
         return {'map_id': self.config.map_id, 'tile_size_m': [tiles.size_m, tiles.height_m]}
 
     def _used_bytes(self, state: MemoryState) -> int:
-        tiles = sum(tile.fields.nbytes + tile.places.nbytes for tile in state.tiles.values())
+        tiles = sum(tile.nbytes for tile in state.tiles.values())
         return tiles + state.evidence.nbytes
 
     def _count(self, name: str) -> None:

@@ -17,7 +17,6 @@ __all__ = ['CELL_M', 'PlaceTable']
 # Edge of the cell in which measurements count as one place.
 CELL_M = 0.12
 _OFFSET = 1 << 20
-BYTES_PER_PLACE = 8 + 12 + 8 + 8 + 4
 
 
 @dataclass(frozen=True)

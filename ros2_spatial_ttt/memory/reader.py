@@ -11,11 +11,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.memory.field import COLOUR, EMBEDDING, OBSERVED, OCCUPIED, SEEN, VIEW
+from ros2_spatial_ttt.memory.field import COLOUR, EMBEDDING, OBSERVED, OCCUPIED, SEEN
+from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex
 from ros2_spatial_ttt.runtime.base import Runtime
 
 __all__ = ['FieldPoints', 'Reader']
+
+
+# Below this seen channel, or this length of a mean embedding, a look is extrapolation.
+_MIN_SEEN = 0.3
+_MIN_LENGTH = 0.35
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,7 @@ class FieldPoints:
         points: (n, 3) float32 m in the map.
         observed: (n,) about 1 where anything was measured, about 0 where nothing was.
         occupied: (n,) about 1 on a surface, about 0 elsewhere.
-        colour: (n, 3) uint8 RGB. view: (n, 3) float32 mean direction towards the cameras.
-        embedding: (n, E) float32 of length 1.
+        colour: (n, 3) uint8 RGB, mean over all sides it was seen from.
         first_seen_ns, last_seen_ns: (n,) int64; 0 where no place is tabled.
         count: (n,) int32 surface samples.
     """
@@ -36,8 +41,6 @@ class FieldPoints:
     observed: NDArray[np.float32]
     occupied: NDArray[np.float32]
     colour: NDArray[np.uint8]
-    view: NDArray[np.float32]
-    embedding: NDArray[np.float32]
     first_seen_ns: NDArray[np.int64]
     last_seen_ns: NDArray[np.int64]
     count: NDArray[np.int32]
@@ -45,8 +48,8 @@ class FieldPoints:
     def __len__(self) -> int:
         return len(self.points)
 
-    def kept(self, mask: NDArray[np.bool_]) -> FieldPoints:
-        """Return the points where ``mask`` (n,) is true."""
+    def kept(self, mask: NDArray) -> FieldPoints:
+        """Return the points where ``mask`` (n,) is true, or in the order of row numbers."""
         return FieldPoints(**{name: array[mask] for name, array in vars(self).items()})
 
     @staticmethod
@@ -58,18 +61,54 @@ class FieldPoints:
         )
 
 
+@dataclass(frozen=True)
+class _TileView:
+    """What does not depend on the question: read once per tile and update.
+
+    Attributes:
+        places: (n) of the tile. key: (n, D) features of the places.
+        scale: {sector: (n,) 1 / length of the mean embedding, 0 where it was not seen from there}.
+    """
+
+    places: FieldPoints
+    key: NDArray[np.float32]
+    scale: dict[int, NDArray[np.float32]]
+
+
 class Reader:
     """Reads tiles through a runtime. Any number of threads; tiles are immutable."""
 
     def __init__(self, runtime: Runtime, grid: TileGrid) -> None:
         self._runtime = runtime
         self._grid = grid
-        self._views: WeakKeyDictionary[Tile, FieldPoints] = WeakKeyDictionary()
+        self._views: WeakKeyDictionary[Tile, _TileView] = WeakKeyDictionary()
 
     def places(self, tiles: Iterable[Tile]) -> FieldPoints:
         """Return what the tiles say at their tabled places, each place by its own tile only."""
-        parts = [self._tile_places(tile) for tile in tiles]
-        return FieldPoints.joined(parts) if parts else self._nothing(np.zeros((0, 3)))
+        parts = [self._view(tile).places for tile in tiles]
+        return FieldPoints.joined(parts) if parts else _nothing(np.zeros((0, 3)))
+
+    def likeness(
+        self, tiles: Iterable[Tile], embeddings: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return how much each place of ``places(tiles)`` looks like an example, (n,), -1..1.
+
+        The fast weights are read with the question: phi(p)^T (W e), divided by |W^T phi(p)|, the
+        best over the sectors a place was seen from and over the windows of the example.
+
+        Args:
+            tiles: as for ``places``. embeddings: (k, E) unit, of the example's windows.
+        """
+        parts = []
+        for tile in tiles:
+            view = self._view(tile)
+            best = np.full(len(view.places), -1.0, np.float32)
+            for sector, scale in view.scale.items():
+                asked = tile.appearance[sector].weight[:, EMBEDDING] @ embeddings.T  # (D, k)
+                score = (view.key @ asked).max(axis=1) * scale
+                np.maximum(best, np.where(scale > 0, score, -1.0), out=best)
+            parts.append(best)
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def at(self, tiles: dict[TileIndex, Tile], points: NDArray[np.float64]) -> FieldPoints:
         """Return what the memory says at map points (n, 3), in their order."""
@@ -78,62 +117,73 @@ class Reader:
         for row in np.unique(index, axis=0):
             rows = np.flatnonzero((index == row).all(axis=1))
             tile = tiles.get((int(row[0]), int(row[1]), int(row[2])))
-            parts.append(self._read(tile, points[rows]) if tile else self._nothing(points[rows]))
+            if tile is None:
+                parts.append(_nothing(points[rows]))
+            else:
+                parts.append(self._read(tile, points[rows])[0])
             order.append(rows)
         if not parts:
-            return self._nothing(points)
+            return _nothing(points)
         return FieldPoints.joined(parts).kept(np.argsort(np.concatenate(order), kind='stable'))
 
-    def _tile_places(self, tile: Tile) -> FieldPoints:
+    def _view(self, tile: Tile) -> _TileView:
         view = self._views.get(tile)
         if view is None:
-            table = tile.places
-            points = table.point + self._grid.centre(tile.index)
+            table, centre = tile.places, self._grid.centre(tile.index)
+            points = table.point + centre
             own = (self._grid.index_of(points) == tile.index).all(axis=1)
-            read = self._read(tile, points[own])
-            view = FieldPoints(
-                **{
-                    **vars(read),
-                    'first_seen_ns': table.first_ns[own],
-                    'last_seen_ns': table.last_ns[own],
-                    'count': table.count[own],
-                }
-            )
+            read, scale = self._read(tile, points[own])
+            stamps = {
+                'first_seen_ns': table.first_ns[own],
+                'last_seen_ns': table.last_ns[own],
+                'count': table.count[own],
+            }
+            key = fourier_features(points[own] - centre, self._runtime.omega['appearance'])
+            places = FieldPoints(**{**vars(read), **stamps})
+            view = _TileView(places=places, key=key.astype(np.float32), scale=scale)
             self._views[tile] = view
         return view
 
-    def _read(self, tile: Tile, points: NDArray[np.float64]) -> FieldPoints:
+    def _read(
+        self, tile: Tile, points: NDArray[np.float64]
+    ) -> tuple[FieldPoints, dict[int, NDArray[np.float32]]]:
+        if not len(points):
+            return _nothing(points), {}
         local = (points - self._grid.centre(tile.index)).astype(np.float32)
-        if not len(local):
-            return self._nothing(points)
-        appearance, geometry = self._runtime.read(tile.fields, local)
-        embedding = np.asarray(appearance[:, EMBEDDING], np.float32)
-        length = np.linalg.norm(embedding, axis=1, keepdims=True)
-        # The field shrinks towards 0 where evidence is thin; colour is a mean, so divide that out.
-        seen = np.maximum(appearance[:, SEEN, None], 0.2)
-        nothing = self._nothing(points)
+        geometry = self._runtime.read('geometry', tile.geometry, local)
+        colour = np.zeros((len(points), 3))
+        seen_at_all = np.full((len(points), 1), 1e-6)
+        scale = {}
+        for sector, field in tile.appearance.items():
+            look = self._runtime.read('appearance', field, local)
+            seen = np.clip(look[:, SEEN], 0.0, 1.0)
+            length = np.linalg.norm(look[:, EMBEDDING], axis=1)
+            scale[sector] = np.where(
+                seen > _MIN_SEEN, 1.0 / np.maximum(length, _MIN_LENGTH), 0.0
+            ).astype(np.float32)
+            certain = np.where(seen > _MIN_SEEN, 1.0, 0.01)[:, None]
+            colour += certain * look[:, COLOUR]
+            seen_at_all += certain * seen[:, None]
+        nothing = _nothing(points)
         return FieldPoints(
-            points=points.astype(np.float32),
+            points=nothing.points,
             observed=np.asarray(geometry[:, OBSERVED], np.float32),
             occupied=np.asarray(geometry[:, OCCUPIED], np.float32),
-            colour=np.clip(255.0 * appearance[:, COLOUR] / seen, 0, 255).astype(np.uint8),
-            view=np.asarray(appearance[:, VIEW] / seen, np.float32),
-            embedding=embedding / np.maximum(length, 1e-3),
+            colour=np.clip(255.0 * colour / seen_at_all, 0, 255).astype(np.uint8),
             first_seen_ns=nothing.first_seen_ns,
             last_seen_ns=nothing.last_seen_ns,
             count=nothing.count,
-        )
+        ), scale
 
-    def _nothing(self, points: NDArray) -> FieldPoints:
-        n = len(points)
-        return FieldPoints(
-            points=points.astype(np.float32),
-            observed=np.zeros(n, np.float32),
-            occupied=np.zeros(n, np.float32),
-            colour=np.zeros((n, 3), np.uint8),
-            view=np.zeros((n, 3), np.float32),
-            embedding=np.zeros((n, self._runtime.manifest.embedding), np.float32),
-            first_seen_ns=np.zeros(n, np.int64),
-            last_seen_ns=np.zeros(n, np.int64),
-            count=np.zeros(n, np.int32),
-        )
+
+def _nothing(points: NDArray) -> FieldPoints:
+    n = len(points)
+    return FieldPoints(
+        points=points.astype(np.float32),
+        observed=np.zeros(n, np.float32),
+        occupied=np.zeros(n, np.float32),
+        colour=np.zeros((n, 3), np.uint8),
+        first_seen_ns=np.zeros(n, np.int64),
+        last_seen_ns=np.zeros(n, np.int64),
+        count=np.zeros(n, np.int32),
+    )

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from ros2_spatial_ttt.errors import SnapshotError
 from ros2_spatial_ttt.memory.evidence import EvidenceBank, Keyframe
-from ros2_spatial_ttt.memory.field import TileFields
+from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
 from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.memory.state import MemoryState, tile_tensors
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
@@ -74,9 +74,9 @@ def save_state(
 
 
 def load_state(
-    path: Path, manifest: Manifest, header: dict[str, Any], *, resident: int, shelf: TileShelf
+    path: Path, manifest: Manifest, header: dict[str, Any], *, budget: int, shelf: TileShelf
 ) -> MemoryState:
-    """Read and check a snapshot; tiles beyond ``resident`` go to the shelf.
+    """Read and check a snapshot; tiles beyond ``budget`` bytes go to the shelf.
 
     Raises:
         SnapshotError: missing, truncated, altered, of another model, map or version.
@@ -96,6 +96,8 @@ def load_state(
             )
     tiles = [_tile_of(tensors, entry, manifest, path) for entry in meta['tiles']]
     tiles.sort(key=lambda tile: (-tile.used, tile.index))
+    total = np.cumsum([tile.nbytes for tile in tiles])
+    resident = int(np.searchsorted(total, budget, side='right'))
     for tile in tiles[resident:]:
         shelf.put(tile)
     spilled = tiles[resident:] if shelf.enabled else []
@@ -106,7 +108,7 @@ def load_state(
         chunks=meta['chunks'],
         newest_ns=meta['newest_ns'],
         camera_width=meta['camera_width'],
-        forgotten_tiles=max(0, len(tiles) - resident - len(spilled)),
+        forgotten_tiles=len(tiles) - resident - len(spilled),
     )
 
 
@@ -220,19 +222,33 @@ def _tile_of(
     index: TileIndex = (entry[0], entry[1], entry[2])
     prefix = _tile_name(index) + '/'
     own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-    template = TileFields.zeros(manifest.features, manifest.channels).tensors()
-    for name, expected in template.items():
-        if name not in own or own[name].shape != expected.shape:
-            got = own[name].shape if name in own else 'nothing'
-            raise SnapshotError(f'{path}: {prefix}{name} is {got}, expected {expected.shape}')
-        if not np.isfinite(own[name]).all():
-            raise SnapshotError(f'{path}: {prefix}{name} holds numbers that are not finite')
+    sectors = sorted({int(name.split('/')[1]) for name in own if name.startswith('appearance/')})
+    appearance = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
+    geometry = FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS)
     return Tile(
         index=index,
-        fields=TileFields.from_tensors(own),
+        geometry=_field_of(own, 'geometry', geometry, path),
+        appearance=MappingProxyType(
+            {s: _field_of(own, f'appearance/{s}', appearance, path) for s in sectors}
+        ),
         places=PlaceTable(**{name: own[f'places/{name}'] for name in PlaceTable.empty().arrays()}),
         used=entry[3],
     )
+
+
+def _field_of(
+    tensors: dict[str, NDArray], label: str, template: FieldState, path: Path
+) -> FieldState:
+    out = {}
+    for name, expected in template.tensors().items():
+        got = tensors.get(f'{label}/{name}')
+        if got is None or got.shape != expected.shape:
+            shape = 'missing' if got is None else got.shape
+            raise SnapshotError(f'{path}: {label}/{name} is {shape}, expected {expected.shape}')
+        if not np.isfinite(got).all():
+            raise SnapshotError(f'{path}: {label}/{name} holds numbers that are not finite')
+        out[name] = got
+    return FieldState(**out)
 
 
 def _keyframe_header(keyframe: Keyframe) -> dict[str, Any]:

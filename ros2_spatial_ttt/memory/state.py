@@ -39,8 +39,11 @@ class MemoryState:
 
 def tile_tensors(tile: Tile) -> dict[str, NDArray]:
     """Return {name: array} of everything in a tile."""
-    places = {f'places/{name}': array for name, array in tile.places.arrays().items()}
-    return {**tile.fields.tensors(), **places}
+    out = {f'places/{name}': array for name, array in tile.places.arrays().items()}
+    out |= {f'geometry/{name}': tensor for name, tensor in tile.geometry.tensors().items()}
+    for sector, field in tile.appearance.items():
+        out |= {f'appearance/{sector}/{name}': t for name, t in field.tensors().items()}
+    return out
 
 
 def state_hash(state: MemoryState) -> str:

@@ -7,16 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import TileConfig
-from ros2_spatial_ttt.memory.field import TileFields
-from ros2_spatial_ttt.memory.places import BYTES_PER_PLACE, PlaceTable
+from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
+from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.runtime.base import Manifest
 
-__all__ = ['Tile', 'TileGrid', 'TileIndex', 'max_tiles', 'tile_bytes']
+__all__ = ['Tile', 'TileGrid', 'TileIndex', 'budget_bytes', 'empty_tile', 'sector_of']
 
 TileIndex = tuple[int, int, int]
 
@@ -29,14 +30,50 @@ class Tile:
     """One tile; immutable, compared by identity.
 
     Attributes:
-        index: (x, y, z) in the grid. fields: fast weights. places: where surfaces were measured.
+        index: (x, y, z) in the grid.
+        geometry: fast weights of what is observed and occupied.
+        appearance: {sector: fast weights of how surfaces look from there}, sectors seen only.
+        places: where surfaces were measured.
         used: number of the chunk that last wrote to it.
     """
 
     index: TileIndex
-    fields: TileFields
+    geometry: FieldState
+    appearance: MappingProxyType[int, FieldState]
     places: PlaceTable
     used: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        fields = sum(field.nbytes for field in self.appearance.values())
+        return self.geometry.nbytes + fields + self.places.nbytes
+
+    def is_finite(self) -> bool:
+        """Return whether every number is finite."""
+        return all(field.is_finite() for field in (self.geometry, *self.appearance.values()))
+
+
+def empty_tile(index: TileIndex, manifest: Manifest) -> Tile:
+    """Return a tile in which nothing was observed."""
+    return Tile(
+        index=index,
+        geometry=FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS),
+        appearance=MappingProxyType({}),
+        places=PlaceTable.empty(),
+        used=0,
+    )
+
+
+def budget_bytes(config: TileConfig) -> int:
+    """Return the most bytes that tiles in working memory may hold."""
+    return int(config.budget_mb * 1e6)
+
+
+def sector_of(view: NDArray, sectors: int) -> NDArray[np.int64]:
+    """Return the compass sector of directions (N, 3) from a surface to the camera, (N,)."""
+    angle = np.arctan2(view[:, 1], view[:, 0])
+    return np.floor((angle + np.pi) / (2 * np.pi) * sectors).astype(np.int64) % sectors
 
 
 class TileGrid:
@@ -80,16 +117,3 @@ class TileGrid:
 
 def _as_index(row: NDArray) -> TileIndex:
     return int(row[0]), int(row[1]), int(row[2])
-
-
-def tile_bytes(manifest: Manifest, places: int) -> int:
-    """Return the size of one tile with a full table of places."""
-    features, channels = manifest.features, manifest.channels
-    appearance = features * features + 2 * features * channels
-    geometry = features * features + 2 * features * 2
-    return 4 * (appearance + geometry) + places * BYTES_PER_PLACE
-
-
-def max_tiles(manifest: Manifest, config: TileConfig) -> int:
-    """Return how many tiles fit the byte budget, at least 1."""
-    return max(1, int(config.budget_mb * 1e6) // tile_bytes(manifest, config.places))

@@ -4,19 +4,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
-from ros2_spatial_ttt.memory.field import TileFields
-from ros2_spatial_ttt.memory.places import PlaceTable
+from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, OCCUPIED, VIEW, FieldState
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
 from ros2_spatial_ttt.memory.snapshot import TileShelf
 from ros2_spatial_ttt.memory.state import MemoryState
-from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex
-from ros2_spatial_ttt.runtime.base import ChunkInput, Runtime, Samples
+from ros2_spatial_ttt.memory.tiles import (
+    Tile,
+    TileGrid,
+    TileIndex,
+    budget_bytes,
+    empty_tile,
+    sector_of,
+)
+from ros2_spatial_ttt.runtime.base import ChunkInput, FieldKind, Runtime, Samples
 
 __all__ = ['NotFinite', 'Writer']
 
@@ -29,6 +36,17 @@ class NotFinite(Exception):
     """An update came out with numbers that are not finite; the state before it still holds."""
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What a chunk measured in one tile: points (n, 3) m in the tile, rows in order of time."""
+
+    surface: NDArray[np.float32]
+    values: NDArray[np.float32]
+    sector: NDArray[np.int64]
+    stamp_ns: NDArray[np.int64]
+    free: NDArray[np.float32]
+
+
 class Writer:
     """Turns a state and a chunk into the next state. Holds no state of its own."""
 
@@ -38,14 +56,12 @@ class Writer:
         runtime: Runtime,
         grid: TileGrid,
         shelf: TileShelf,
-        *,
-        resident: int,
     ) -> None:
         self._config = config
         self._runtime = runtime
         self._grid = grid
         self._shelf = shelf
-        self._resident = resident
+        self._budget = budget_bytes(config.tiles)
 
     def write(self, state: MemoryState, chunk: list[PreparedFrame]) -> MemoryState:
         """Return the state after a chunk of one camera.
@@ -108,6 +124,7 @@ class Writer:
         free_map = samples.free_points[free] + origin
         surface_rows = dict(self._grid.assign(surface_map))
         free_rows = dict(self._grid.assign(free_map))
+        sector = sector_of(samples.surface_values[surface, VIEW], self._runtime.manifest.sectors)
         # Points beyond a border alone do not call a tile into being.
         known = state.tiles.keys() | state.on_disk
         owners = self._grid.owners(surface_map) | self._grid.owners(free_map)
@@ -117,15 +134,14 @@ class Writer:
             centre = self._grid.centre(index)
             s = surface_rows.get(index, nothing)
             f = free_rows.get(index, nothing)
-            own = Samples(
-                surface_points=_padded((surface_map[s] - centre).astype(np.float32)),
-                surface_values=_padded(samples.surface_values[surface[s]]),
-                surface_weights=_padded(samples.surface_weights[surface[s]]),
-                free_points=_padded((free_map[f] - centre).astype(np.float32)),
-                free_weights=_padded(samples.free_weights[free[f]]),
+            measured = _Measured(
+                surface=(surface_map[s] - centre).astype(np.float32),
+                values=samples.surface_values[surface[s]],
+                sector=sector[s],
+                stamp_ns=row_stamp[surface[s]],
+                free=(free_map[f] - centre).astype(np.float32),
             )
-            stamps = row_stamp[surface[s]]
-            out[index] = self._updated(self._tile(state, index), own, stamps, state.chunks + 1)
+            out[index] = self._updated(self._tile(state, index), measured, state.chunks + 1)
         return out
 
     def _tile(self, state: MemoryState, index: TileIndex) -> Tile:
@@ -133,25 +149,46 @@ class Writer:
             return state.tiles[index]
         if index in state.on_disk:
             return self._shelf.get(index)
-        return self.new_tile(index)
+        return empty_tile(index, self._runtime.manifest)
 
-    def new_tile(self, index: TileIndex) -> Tile:
-        """Return a tile in which nothing was observed."""
-        manifest = self._runtime.manifest
-        fields = TileFields.zeros(manifest.features, manifest.channels)
-        return Tile(index=index, fields=fields, places=PlaceTable.empty(), used=0)
-
-    def _updated(
-        self, tile: Tile, samples: Samples, stamps: NDArray[np.int64], chunk: int
-    ) -> Tile:
-        fields = self._runtime.update(tile.fields, samples)
-        if not fields.is_finite():
-            raise NotFinite(f'tile {tile.index}')
+    def _updated(self, tile: Tile, measured: _Measured, chunk: int) -> Tile:
+        appearance = dict(tile.appearance)
+        for sector in np.unique(measured.sector).tolist():
+            rows = measured.sector == sector
+            appearance[sector] = self._update(
+                'appearance',
+                appearance.get(sector) or self._empty_appearance(),
+                measured.surface[rows],
+                measured.values[rows],
+            )
+        surface, free = len(measured.surface), len(measured.free)
+        geometry_values = np.ones((surface + free, GEOMETRY_CHANNELS), np.float32)
+        geometry_values[surface:, OCCUPIED] = 0.0
+        points = np.concatenate([measured.surface, measured.free])
+        geometry = self._update('geometry', tile.geometry, points, geometry_values)
         places = tile.places
-        if len(stamps):
-            measured = samples.surface_points[: len(stamps)]
-            places = places.merged(measured, stamps, capacity=self._config.tiles.places)
-        return Tile(index=tile.index, fields=fields, places=places, used=chunk)
+        if surface:
+            places = places.merged(
+                measured.surface, measured.stamp_ns, capacity=self._config.tiles.places
+            )
+        out = Tile(tile.index, geometry, MappingProxyType(appearance), places, chunk)
+        if not out.is_finite():
+            raise NotFinite(f'tile {tile.index}')
+        return out
+
+    def _update(
+        self,
+        kind: FieldKind,
+        state: FieldState,
+        points: NDArray[np.float32],
+        values: NDArray[np.float32],
+    ) -> FieldState:
+        weights = np.ones(len(points), np.float32)
+        return self._runtime.update(kind, state, _padded(points), _padded(values), _padded(weights))
+
+    def _empty_appearance(self) -> FieldState:
+        manifest = self._runtime.manifest
+        return FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
 
     def _within_budget(
         self, state: MemoryState, touched: dict[TileIndex, Tile]
@@ -159,15 +196,19 @@ class Writer:
         """Return tiles in memory, indices on disk and how many tiles were lost."""
         tiles = {**state.tiles, **touched}
         on_disk = set(state.on_disk) - touched.keys()
-        excess = len(tiles) - self._resident
-        if excess <= 0:
-            return tiles, frozenset(on_disk), 0
-        oldest = sorted(tiles, key=lambda index: (tiles[index].used, index))[:excess]
-        for index in oldest:
-            self._shelf.put(tiles.pop(index))
-        if self._shelf.enabled:
-            return tiles, frozenset(on_disk | set(oldest)), 0
-        return tiles, frozenset(), excess
+        used = sum(tile.nbytes for tile in tiles.values())
+        lost = 0
+        for index in sorted(tiles, key=lambda index: (tiles[index].used, index)):
+            if used <= self._budget:
+                break
+            tile = tiles.pop(index)
+            used -= tile.nbytes
+            if self._shelf.enabled:
+                self._shelf.put(tile)
+                on_disk.add(index)
+            else:
+                lost += 1
+        return tiles, frozenset(on_disk), lost
 
 
 def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:

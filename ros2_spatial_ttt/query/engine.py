@@ -195,13 +195,18 @@ class QueryEngine:
 
     def _search(self, state: MemoryState, query: Query, example: Example) -> _Found:
         windows = example_windows(example, self._runtime.manifest, state.camera_width)
-        places = self._candidates(state, query)
+        places = self._reader.places(state.tiles.values())
+        chosen = self._chosen(places, query)
         unseen = self._unseen(state, query)
-        if unseen and not len(places):
+        if unseen and not chosen.any():
             return _Found(ResultCode.NEVER_OBSERVED, unseen, ())
-        embeddings = self._runtime.embed(windows)
-        most = min(query.max_results or 10, MOST_RESULTS)
-        found = peaks(places, embeddings, separation_m=self._config.separation_m, most=most)
+        score = self._reader.likeness(state.tiles.values(), self._runtime.embed(windows))
+        found = peaks(
+            places.kept(chosen),
+            score[chosen],
+            separation_m=self._config.separation_m,
+            most=min(query.max_results or 10, MOST_RESULTS),
+        )
         instances = self._instances(state, found)
         if instances and instances[0].confidence >= self._config.found_threshold:
             return _Found(ResultCode.OK, '', instances)
@@ -216,6 +221,10 @@ class QueryEngine:
 
     def _candidates(self, state: MemoryState, query: Query) -> FieldPoints:
         places = self._reader.places(state.tiles.values())
+        return places.kept(self._chosen(places, query))
+
+    def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
+        """Return which places are surfaces within the region and time of a question, (n,)."""
         keep = self._is_surface(places)
         if query.region is not None:
             keep &= query.region.contains(places.points)
@@ -223,7 +232,7 @@ class QueryEngine:
             keep &= places.last_seen_ns >= query.since_ns
         if query.until_ns:
             keep &= places.first_seen_ns <= query.until_ns
-        return places.kept(keep)
+        return keep
 
     def _is_surface(self, points: FieldPoints) -> NDArray[np.bool_]:
         observed = points.observed > self._config.observed_threshold

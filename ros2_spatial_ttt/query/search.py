@@ -121,18 +121,16 @@ def _cut(
 
 
 def peaks(
-    places: FieldPoints, embeddings: NDArray[np.float32], *, separation_m: float, most: int
+    places: FieldPoints, score: NDArray[np.float32], *, separation_m: float, most: int
 ) -> list[Peak]:
     """Return the best separate places, best first.
 
     Args:
-        places: candidates. embeddings: (n, E) unit, of the example's windows; a place scores by
-            the window it matches best.
+        places: candidates. score: (n,) how much each looks like the example.
         separation_m: least distance between two peaks. most: how many at most.
     """
     if not len(places):
         return []
-    score = (places.embedding @ embeddings.T).max(axis=1)
     found: list[Peak] = []
     free = np.ones(len(places), bool)
     points = places.points.astype(np.float64)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.errors import SpatialTTTError
 from ros2_spatial_ttt.replay.cards import CARD, COLOURS, FAINT, GREY, INK, Shown, draw_card
 from ros2_spatial_ttt.replay.raster import rasterise, spacing
+from ros2_spatial_ttt.types import ResultCode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,6 +143,9 @@ def _layout(
 
 def _draw_surface(axes: Axes, view: MapView, lower: NDArray, upper: NDArray) -> None:
     axes.set_facecolor(UNSEEN)
+    axes.set(
+        xlim=(lower[0], upper[0]), ylim=(lower[1], upper[1]), aspect='equal', autoscale_on=False
+    )
     kept = _below_ceiling(view)
     if not kept.any():
         return
@@ -221,7 +225,8 @@ def _draw_answers(axes: Axes, shown: Sequence[Shown]) -> None:
     anchors = [_anchor(item) for item in shown]
     for index, (anchor, place) in enumerate(zip(anchors, _spread(axes, anchors), strict=True)):
         if anchor is not None and place is not None:
-            _draw_number(axes, index, anchor, place, found=shown[index].answer.code == ResultCode.OK)
+            found = shown[index].answer.code == ResultCode.OK
+            _draw_number(axes, index, anchor, place, found=found)
 
 
 def _joins_two(item: Shown) -> bool:
@@ -251,6 +256,8 @@ def _spread(axes: Axes, anchors: list[NDArray | None]) -> list[NDArray | None]:
         same = (distance <= 1e-8) & ~np.eye(len(places), dtype=bool)
         places = places + 0.5 * (push[..., None] * apart / distance[..., None]).sum(1)
         places[:, 0] += gap * 0.3 * np.tril(same).sum(1)
+    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+    places = np.clip(places, low + 0.6 * gap, high - 0.6 * gap)
     out: list[NDArray | None] = [None] * len(anchors)
     for index, place in zip(present, places, strict=True):
         out[index] = place
@@ -280,7 +287,6 @@ def _draw_number(axes: Axes, index: int, anchor: NDArray, place: NDArray, *, fou
 
 def _draw_frame(axes: Axes, view: MapView, lower: NDArray, upper: NDArray) -> None:
     """Draw axes, grid, scale bar, legend and title."""
-    axes.set(xlim=(lower[0], upper[0]), ylim=(lower[1], upper[1]), aspect='equal')
     axes.set_xlabel('x in map (m)', color=INK)
     axes.set_ylabel('y in map (m)', color=INK)
     axes.grid(color=FAINT, lw=0.4, alpha=0.45, zorder=2)

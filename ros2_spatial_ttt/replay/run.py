@@ -27,6 +27,7 @@ __all__ = [
     'Replayed',
     'add_arguments',
     'map_view',
+    'memory_slope',
     'replay_bag',
     'report',
     'run',
@@ -150,7 +151,7 @@ def report(memory: SpatialMemory, replayed: Replayed) -> dict[str, Any]:
         'chunks': status.chunks,
         'update.p50_ms': status.update_p50_ms,
         'update.p95_ms': status.update_p95_ms,
-        'rss_slope_mib_per_1000_frames': _slope(replayed.rss),
+        'rss_slope_mib_per_1000_frames': memory_slope(replayed.rss),
         'tiles_resident': status.tiles_resident,
         'tiles_on_disk': status.tiles_on_disk,
         'tiles_forgotten': status.tiles_forgotten,
@@ -237,7 +238,7 @@ def _resident_bytes() -> int:
     return pages * os.sysconf('SC_PAGE_SIZE')
 
 
-def _slope(rss: list[tuple[int, int]]) -> float:
+def memory_slope(rss: list[tuple[int, int]]) -> float:
     """Return the growth in MiB per 1,000 frames after warm-up; NaN of too few frames."""
     samples = np.array(rss, np.float64).reshape(-1, 2)
     kept = samples[samples[:, 0] > WARM_UP * samples[:, 0].max(initial=0)]

@@ -8,7 +8,7 @@ Where the answer must lie comes from the depth and the poses of the recording it
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
+from ros2_spatial_ttt.sim import boxes
 from ros2_spatial_ttt.sim.furniture import Box
 from ros2_spatial_ttt.types import Frame
 
-__all__ = ['Thing', 'choose_things', 'depth_metres', 'free_point', 'read_truth', 'unseen_point']
+__all__ = [
+    'Thing',
+    'absent_thing',
+    'choose_things',
+    'depth_metres',
+    'free_point',
+    'read_truth',
+    'unseen_point',
+]
 
 Array = NDArray[np.float64]
 
@@ -31,6 +40,8 @@ DEPTH_M = (0.7, 4.5)
 SIZE_M = (0.15, 1.9)
 SURFACE_STEP_PX = 16
 BEYOND_M = 1.2
+# Seed of a room that is in no recording.
+ELSEWHERE, ELSEWHERE_FRAMES = 90_001, 10
 
 
 @dataclass(frozen=True)
@@ -68,16 +79,16 @@ def read_truth(bag: Path) -> list[Box]:
     ]
 
 
-def choose_things(frames: list[Frame], boxes: list[Box], *, count: int) -> list[Thing]:
+def choose_things(frames: list[Frame], known: list[Box], *, count: int) -> list[Thing]:
     """Return up to ``count`` things that are far from each other, from the best frames of each.
 
     Args:
         frames: with depth.
-        boxes: what is where; with none, textured places of the frames are taken.
+        known: what is where; with none, textured places of the frames are taken.
         count: how many.
     """
-    if boxes:
-        views = [_best_view(box, frames) for box in boxes if _is_thing(box)]
+    if known:
+        views = [_best_view(box, frames) for box in known if _is_thing(box)]
         found = sorted((v for v in views if v is not None), key=lambda v: -v[0])
         candidates = [thing for _, thing in found[: max(4 * count, 8)]]
     else:
@@ -112,6 +123,18 @@ def unseen_point(frames: list[Frame]) -> Array:
     surface = _surface(frames)
     middle = np.median(surface, axis=0)
     return np.array([surface[:, 0].max() + BEYOND_M, middle[1], middle[2]])
+
+
+def absent_thing(like: Frame) -> Thing | None:
+    """Return a picture from a generated room that nobody has been in, by a camera like that."""
+    scene = boxes.make_scene(ELSEWHERE)
+    camera = replace(like.intrinsics, distortion=(), model='plumb_bob')
+    frames = []
+    for map_T_camera in boxes.make_tour(scene, ELSEWHERE_FRAMES, ELSEWHERE):
+        colour, depth_m, _ = boxes.render(scene, camera, map_T_camera)
+        frames.append(Frame('elsewhere', 0, colour, depth_m, camera, map_T_camera))
+    found = choose_things(frames, list(scene.boxes), count=1)
+    return replace(found[0], name=f'{found[0].name} of another room') if found else None
 
 
 def depth_metres(frame: Frame) -> NDArray[np.float32]:

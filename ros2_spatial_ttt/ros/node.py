@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import logging
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from ros2_spatial_ttt.config import to_flat
 from ros2_spatial_ttt.ros import params
 from ros2_spatial_ttt.ros.guard import guarded
+from ros2_spatial_ttt.ros.log_bridge import RosLogHandler
 from ros2_spatial_ttt.ros.parts import Parts
 from ros2_spatial_ttt.ros.settings import Settings, resolve
 
@@ -117,6 +119,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: asked_to_end.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = MemoryNode()
+    logging.getLogger('ros2_spatial_ttt').addHandler(RosLogHandler(node.get_logger()))
     executor = MultiThreadedExecutor(num_threads=THREADS)
     executor.add_node(node)
     spinner = threading.Thread(target=_spin, args=(executor, node, asked_to_end), name='spin')

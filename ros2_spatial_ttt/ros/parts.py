@@ -92,9 +92,6 @@ class Parts:
 
     def _build_memory(self, stack: ExitStack) -> None:
         config = self._settings.node
-        self._memory = SpatialMemory(config.memory)
-        self._load_at_start()
-        self._refusals = Refusals(self._memory, self._log)
         self._frames = Frames(
             self._node,
             map_frame=config.map_frame,
@@ -102,6 +99,9 @@ class Parts:
             required=config.pose.source == 'tf',
         )
         stack.callback(self._frames.close)
+        self._memory = SpatialMemory(config.memory)
+        self._load_at_start()
+        self._refusals = Refusals(self._memory, self._log)
         self._publishers = Publishers(self._node, self._memory, map_frame=config.map_frame)
         stack.callback(self._publishers.close)
         self._watches = Watches(

@@ -272,8 +272,8 @@ def resolve(values: Mapping[str, Any]) -> Settings:
         prefix = f'camera.{name}.'
         part = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
         camera = _part(CameraConfig, part, prefix, problems)
+        problems += _extrinsic(part, prefix)
         if camera:
-            problems += _extrinsic(camera, prefix)
             cameras[name] = camera
     prefixes = tuple(f'camera.{name}.' for name in known)
     for key in sorted(values):
@@ -302,10 +302,12 @@ def _camera_names(names: Any) -> list[str]:
     return out
 
 
-def _extrinsic(camera: CameraConfig, prefix: str) -> list[str]:
+def _extrinsic(values: Mapping[str, Any], prefix: str) -> list[str]:
     out = []
     for name, length in (('extrinsic_xyz', 3), ('extrinsic_xyzw', 4)):
-        value = getattr(camera, name)
+        value = values.get(name)
+        if not isinstance(value, list):
+            continue
         finite = all(isinstance(x, (int, float)) and abs(x) < 1e6 for x in value)
         if len(value) != length or not finite:
             out.append(f'{prefix}{name}: expected {length} finite numbers, got {value}')

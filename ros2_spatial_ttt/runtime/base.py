@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import yaml
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from ros2_spatial_ttt.errors import ModelError
-from ros2_spatial_ttt.memory.field import TileFields
+from ros2_spatial_ttt.memory.field import FieldState
 
 __all__ = [
     'ARTEFACT_VERSION',
     'ChunkInput',
+    'FieldKind',
     'Manifest',
     'Runtime',
     'Samples',
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 ARTEFACT_VERSION = 1
+
+FieldKind = Literal['appearance', 'geometry']
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Manifest:
         name: of the model. folder: where it lies. hash: SHA-256 over its files, hex.
         image_width, image_height: pixels of the encoder's input.
         chunk_frames: F. grid: token rows and columns. window: pixels of an example picture.
-        features: D. channels: C. embedding: E.
+        sectors: compass directions that looks are told apart by. embedding: E.
+        appearance_features, geometry_features: D. appearance_channels: C.
         found_score: (half, slope) of the logistic from read score to confidence.
         labels: class table; empty while nothing was trained.
     """
@@ -90,8 +94,10 @@ class Manifest:
     chunk_frames: int
     grid: tuple[int, int]
     window: int
-    features: int
-    channels: int
+    sectors: int
+    appearance_features: int
+    appearance_channels: int
+    geometry_features: int
     embedding: int
     depth_max_m: float
     free_margin_m: float
@@ -124,14 +130,28 @@ class Runtime(Protocol):
         """Return the samples of a chunk, all F T of each kind."""
         ...
 
-    def update(self, fields: TileFields, samples: Samples) -> TileFields:
-        """Return the fields of a tile after the samples; ``fields`` is not changed."""
+    def update(
+        self,
+        kind: FieldKind,
+        state: FieldState,
+        points: NDArray[np.float32],
+        values: NDArray[np.float32],
+        weights: NDArray[np.float32],
+    ) -> FieldState:
+        """Return a field of ``kind`` after samples; ``state`` is not changed.
+
+        Args:
+            kind: which field. state: before.
+            points: (N, 3) m in the tile, N at least 1.
+            values: (N, C), column 0 is 1.
+            weights: (N,) at least 0; 0 = no sample.
+        """
         ...
 
     def read(
-        self, fields: TileFields, points: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return appearance (M, C) and geometry (M, 2) at points (M, 3) in the tile."""
+        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return what a field of ``kind`` says at points (M, 3) in the tile, (M, C)."""
         ...
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -191,8 +211,10 @@ def _manifest(folder: Path, raw: dict[str, Any], digest: str) -> Manifest:
         chunk_frames=int(raw['chunk_frames']),
         grid=(int(raw['grid'][0]), int(raw['grid'][1])),
         window=int(raw['window']),
-        features=int(raw['field']['features']),
-        channels=int(raw['field']['channels']),
+        sectors=int(raw['field']['sectors']),
+        appearance_features=int(raw['field']['appearance_features']),
+        appearance_channels=int(raw['field']['appearance_channels']),
+        geometry_features=int(raw['field']['geometry_features']),
         embedding=int(raw['embedding']),
         depth_max_m=float(raw['depth_max_m']),
         free_margin_m=float(raw['free_margin_m']),

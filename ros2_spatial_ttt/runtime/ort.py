@@ -12,14 +12,20 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ModelError
-from ros2_spatial_ttt.memory.field import TileFields
-from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Samples, load_frequencies
+from ros2_spatial_ttt.memory.field import FieldState
+from ros2_spatial_ttt.runtime.base import (
+    ChunkInput,
+    FieldKind,
+    Manifest,
+    Samples,
+    load_frequencies,
+)
 
 __all__ = ['OrtRuntime']
 
 
 class OrtRuntime:
-    """Runs ``encode``, ``update``, ``read`` and ``embed``.onnx of a model folder.
+    """Runs the graphs of a model folder.
 
     Updates and reads have their own sessions, hence their own threads: a question never queues
     behind an update. ``run`` may be called from several threads at once.
@@ -30,10 +36,13 @@ class OrtRuntime:
     def __init__(self, manifest: Manifest, *, threads: int) -> None:
         self.manifest = manifest
         self.omega = load_frequencies(manifest)
-        self._omega_feed = {f'{name}_omega': value for name, value in self.omega.items()}
         self._encode = _session(manifest.folder / 'encode.onnx', threads)
-        self._update = _session(manifest.folder / 'update.onnx', threads)
-        self._read = _session(manifest.folder / 'read.onnx', threads)
+        self._update = {
+            kind: _session(manifest.folder / f'{kind}_update.onnx', threads) for kind in self.omega
+        }
+        self._read = {
+            kind: _session(manifest.folder / f'{kind}_read.onnx', threads) for kind in self.omega
+        }
         self._embed = _session(manifest.folder / 'embed.onnx', 1)
 
     def encode(self, chunk: ChunkInput) -> Samples:
@@ -42,26 +51,28 @@ class OrtRuntime:
         names = [field.name for field in dataclasses.fields(Samples)]
         return Samples(*self._encode.run(names, feed))
 
-    def update(self, fields: TileFields, samples: Samples) -> TileFields:
+    def update(
+        self,
+        kind: FieldKind,
+        state: FieldState,
+        points: NDArray[np.float32],
+        values: NDArray[np.float32],
+        weights: NDArray[np.float32],
+    ) -> FieldState:
         """See ``Runtime.update``."""
-        tensors = fields.tensors()
+        tensors = state.tensors()
         feed = {f'state/{name}': tensor for name, tensor in tensors.items()}
-        feed |= {field.name: getattr(samples, field.name) for field in dataclasses.fields(samples)}
-        feed |= self._omega_feed
-        outputs = self._update.run([f'next_state/{name}' for name in tensors], feed)
-        return TileFields.from_tensors(dict(zip(tensors, outputs, strict=True)))
+        feed |= {'points': points, 'values': values, 'weights': weights, 'omega': self.omega[kind]}
+        outputs = self._update[kind].run([f'next_state/{name}' for name in tensors], feed)
+        return FieldState(*outputs)
 
     def read(
-        self, fields: TileFields, points: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """See ``Runtime.read``."""
-        feed = {
-            'state/appearance/weight': fields.appearance.weight,
-            'state/geometry/weight': fields.geometry.weight,
-            'points': points,
-        }
-        appearance, geometry = self._read.run(['appearance', 'geometry'], feed | self._omega_feed)
-        return appearance, geometry
+        feed = {'state/weight': state.weight, 'points': points, 'omega': self.omega[kind]}
+        values: NDArray[np.float32] = self._read[kind].run(['values'], feed)[0]
+        return values
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.embed``."""

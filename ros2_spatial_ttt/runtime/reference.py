@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from ros2_spatial_ttt.memory import oracle
-from ros2_spatial_ttt.memory.field import FieldState, TileFields
-from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Samples, load_frequencies
+from ros2_spatial_ttt.memory.field import FieldState
+from ros2_spatial_ttt.runtime.base import (
+    ChunkInput,
+    FieldKind,
+    Manifest,
+    Samples,
+    load_frequencies,
+)
 
 __all__ = ['ReferenceRuntime']
 
@@ -58,47 +64,29 @@ class ReferenceRuntime:
             free_weights=free_weight.reshape(-1),
         )
 
-    def update(self, fields: TileFields, samples: Samples) -> TileFields:
+    def update(
+        self,
+        kind: FieldKind,
+        state: FieldState,
+        points: NDArray[np.float32],
+        values: NDArray[np.float32],
+        weights: NDArray[np.float32],
+    ) -> FieldState:
         """See ``Runtime.update``; float64."""
-        surface, free = len(samples.surface_weights), len(samples.free_weights)
-        occupied = np.concatenate([np.ones(surface), np.zeros(free)])
-        return TileFields(
-            appearance=self._field_update(
-                fields.appearance,
-                samples.surface_points,
-                samples.surface_values,
-                samples.surface_weights,
-                'appearance',
-            ),
-            geometry=self._field_update(
-                fields.geometry,
-                np.concatenate([samples.surface_points, samples.free_points]),
-                np.stack([np.ones(surface + free), occupied], axis=1),
-                np.concatenate([samples.surface_weights, samples.free_weights]),
-                'geometry',
-            ),
+        return oracle.field_update(
+            state, points, values, weights, omega=self.omega[kind], **self._rule
         )
 
     def read(
-        self, fields: TileFields, points: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """See ``Runtime.read``; float64."""
-        return (
-            oracle.field_read(fields.appearance, points, omega=self.omega['appearance']),
-            oracle.field_read(fields.geometry, points, omega=self.omega['geometry']),
-        )
+        return oracle.field_read(state, points, omega=self.omega[kind])
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.embed``; float64."""
         image = pictures.astype(np.float64).transpose(0, 3, 1, 2) / 255.0
         return _project(self._cells(image), self._weights, padding=0).reshape(len(pictures), -1)
-
-    def _field_update(
-        self, state: FieldState, points: Array, values: Array, weights: Array, field: str
-    ) -> FieldState:
-        return oracle.field_update(
-            state, points, values, weights, omega=self.omega[field], **self._rule
-        )
 
     def _cells(self, image: Array) -> Array:
         x = _convolved(image - 0.5, self._weights['first'], stride=2, padding=3)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spatial-ttt export``: a model folder that every runtime reads.
 
-Writes encode.onnx, update.onnx, read.onnx, embed.onnx, omega.safetensors, weights.safetensors and
-manifest.yaml. All state is explicit: inputs ``state/...``, outputs ``next_state/...``.
+Writes encode.onnx, embed.onnx, {appearance,geometry}_{update,read}.onnx, omega.safetensors,
+weights.safetensors and manifest.yaml. All state is explicit: inputs ``state/...``, outputs ``next_state/...``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import onnx
 import torch
 import yaml
 from safetensors.numpy import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS
 from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION
 from ros2_spatial_ttt.training.calibration import found_score, whiten
-from ros2_spatial_ttt.training.layers import FieldRule, TileRead, TileUpdate
+from ros2_spatial_ttt.training.layers import FieldRead, FieldRule, FieldUpdate
 from ros2_spatial_ttt.training.model import (
     WINDOW,
     EncoderConfig,
@@ -51,12 +51,16 @@ class FieldConfig:
     """Sizes of the fields.
 
     Attributes:
-        features: D, of both. appearance_scales_m, geometry_scales_m: kernel length scales.
+        sectors: compass directions that looks at a surface are told apart by.
+        appearance_features, geometry_features: D of each kind.
+        appearance_scales_m, geometry_scales_m: kernel length scales.
         rule: constants of the update.
     """
 
-    features: int = 256
+    sectors: int = 8
+    appearance_features: int = 128
     appearance_scales_m: tuple[float, ...] = (0.1, 0.2)
+    geometry_features: int = 256
     geometry_scales_m: tuple[float, ...] = (0.3,)
     rule: FieldRule = FieldRule()
 
@@ -99,9 +103,11 @@ def export_model(
     try:
         omega = {
             'appearance': field_frequencies(
-                field.features, field.appearance_scales_m, config.seed + 2
+                field.appearance_features, field.appearance_scales_m, config.seed + 2
             ),
-            'geometry': field_frequencies(field.features, field.geometry_scales_m, config.seed + 3),
+            'geometry': field_frequencies(
+                field.geometry_features, field.geometry_scales_m, config.seed + 3
+            ),
         }
         save_file(omega, aside / 'omega.safetensors')
         weights = {key: value.numpy() for key, value in backbone.state_dict().items()}
@@ -121,16 +127,19 @@ def export_model(
 def _graphs(
     config: EncoderConfig, field: FieldConfig, backbone: nn.Module
 ) -> dict[str, onnx.ModelProto]:
+    sizes = {
+        'appearance': (field.appearance_features, 7 + config.embedding),
+        'geometry': (field.geometry_features, GEOMETRY_CHANNELS),
+    }
     with warnings.catch_warnings():
         # The exporter warns of its own internals; its errors still raise.
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        return {
-            'encode': _encode_graph(config, backbone),
-            'update': _update_graph(config, field),
-            'read': _read_graph(config, field),
-            'embed': _embed_graph(backbone),
-        }
+        graphs = {'encode': _encode_graph(config, backbone), 'embed': _embed_graph(backbone)}
+        for name, (features, channels) in sizes.items():
+            graphs[f'{name}_update'] = _update_graph(field.rule, features, channels)
+            graphs[f'{name}_read'] = _read_graph(features, channels)
+    return graphs
 
 
 def _encode_graph(config: EncoderConfig, backbone: nn.Module) -> onnx.ModelProto:
@@ -146,82 +155,38 @@ def _encode_graph(config: EncoderConfig, backbone: nn.Module) -> onnx.ModelProto
     return export_graph(encoder, arguments, encoder.inputs, encoder.outputs)
 
 
-def _state(features: int, channels: int) -> tuple[Tensor, Tensor, Tensor]:
-    matrix = torch.zeros(features, channels)
-    return torch.zeros(features, features), matrix, matrix.clone()
-
-
-def _update_graph(config: EncoderConfig, field: FieldConfig) -> onnx.ModelProto:
-    features, channels = field.features, 7 + config.embedding
-    surface, free = 48, 40
-    update = TileUpdate(field.rule)
-    omega = torch.zeros(features // 2, 3)
+def _update_graph(rule: FieldRule, features: int, channels: int) -> onnx.ModelProto:
+    update, samples = FieldUpdate(rule), 48
     arguments = (
-        _state(features, channels),
-        _state(features, GEOMETRY_CHANNELS),
-        torch.zeros(surface, 3),
-        torch.zeros(surface, channels),
-        torch.ones(surface),
-        torch.zeros(free, 3),
-        torch.ones(free),
-        omega,
-        omega.clone(),
+        torch.zeros(features, features),
+        torch.zeros(features, channels),
+        torch.zeros(features, channels),
+        torch.zeros(samples, 3),
+        torch.zeros(samples, channels),
+        torch.ones(samples),
+        torch.zeros(features // 2, 3),
     )
-    many_surface, many_free = torch.export.Dim('surface'), torch.export.Dim('free')
-    fixed = ({}, {}, {})
-    dynamic = (
-        fixed,
-        fixed,
-        {0: many_surface},
-        {0: many_surface},
-        {0: many_surface},
-        {0: many_free},
-        {0: many_free},
-        {},
-        {},
-    )
-    tensors = ('curvature', 'target', 'weight')
-    state = [f'{kind}/{name}' for kind in TileUpdate.states for name in tensors]
-    samples = ['surface_points', 'surface_values', 'surface_weights', 'free_points', 'free_weights']
-    rule = update.field_update
-    part = CustomPart(
-        module=rule,
-        arguments=(*arguments[0], *arguments[2:5], omega),
-        dynamic={
-            'target': {1: 'channels'},
-            'weight': {1: 'channels'},
-            'points': {0: 'samples'},
-            'values': {0: 'samples', 1: 'channels'},
-            'weights': {0: 'samples'},
-        },
-    )
+    many = {0: torch.export.Dim('samples')}
+    state = update.inputs[:3]
     return export_graph(
         update,
         arguments,
-        [f'state/{name}' for name in state] + samples + ['appearance_omega', 'geometry_omega'],
+        [*(f'state/{name}' for name in state), *update.inputs[3:]],
         [f'next_state/{name}' for name in state],
-        dynamic=dynamic,
-        parts=[part],
+        dynamic=((None, None, None, many, many, many, None),),
+        parts=[CustomPart(update, arguments, {name: many for name in update.inputs[3:6]})],
     )
 
 
-def _read_graph(config: EncoderConfig, field: FieldConfig) -> onnx.ModelProto:
-    omega = torch.zeros(field.features // 2, 3)
+def _read_graph(features: int, channels: int) -> onnx.ModelProto:
+    read = FieldRead()
     arguments = (
-        torch.zeros(field.features, 7 + config.embedding),
-        torch.zeros(field.features, GEOMETRY_CHANNELS),
+        torch.zeros(features, channels),
         torch.zeros(48, 3),
-        omega,
-        omega.clone(),
+        torch.zeros(features // 2, 3),
     )
-    names = ['state/appearance/weight', 'state/geometry/weight', 'points']
-    return export_graph(
-        TileRead(),
-        arguments,
-        [*names, 'appearance_omega', 'geometry_omega'],
-        ['appearance', 'geometry'],
-        dynamic=({}, {}, {0: torch.export.Dim('points')}, {}, {}),
-    )
+    dynamic = (None, {0: torch.export.Dim('points')}, None)
+    return export_graph(read, arguments, read.inputs, read.outputs, dynamic=dynamic)
 
 
 def _embed_graph(backbone: nn.Module) -> onnx.ModelProto:
@@ -253,9 +218,11 @@ def _write_manifest(
         'depth_max_m': config.depth_max_m,
         'free_margin_m': config.free_margin_m,
         'field': {
-            'features': field.features,
-            'channels': 7 + config.embedding,
+            'sectors': field.sectors,
+            'appearance_features': field.appearance_features,
+            'appearance_channels': 7 + config.embedding,
             'appearance_scales_m': list(field.appearance_scales_m),
+            'geometry_features': field.geometry_features,
             'geometry_scales_m': list(field.geometry_scales_m),
             'rule': asdict(field.rule),
         },

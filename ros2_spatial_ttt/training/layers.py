@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ['DOMAIN', 'FieldRule', 'FieldUpdate', 'TileRead', 'TileUpdate', 'fourier_features']
+__all__ = ['DOMAIN', 'FieldRead', 'FieldRule', 'FieldUpdate', 'fourier_features']
 
 DOMAIN = 'spatial_ttt'
 
@@ -106,61 +106,12 @@ class FieldUpdate(nn.Module):
         return weight
 
 
-class TileUpdate(nn.Module):
-    """One chunk into both fields of a tile.
+class FieldRead(nn.Module):
+    """What a field says at points: standard operators only, so no local function."""
 
-    Surface samples write appearance and geometry, free-space samples write geometry only.
-    """
+    inputs = ('state/weight', 'points', 'omega')
+    outputs = ('values',)
 
-    states = ('appearance', 'geometry')
-
-    def __init__(self, rule: FieldRule) -> None:
-        super().__init__()
-        self.field_update = FieldUpdate(rule)
-
-    def forward(
-        self,
-        appearance: tuple[Tensor, Tensor, Tensor],  # A (D, D), B (D, C), W (D, C)
-        geometry: tuple[Tensor, Tensor, Tensor],  # A (D, D), B (D, 2), W (D, 2)
-        surface_points: Tensor,  # (N, 3) m in the tile
-        surface_values: Tensor,  # (N, C)
-        surface_weights: Tensor,  # (N,)
-        free_points: Tensor,  # (M, 3) m in the tile
-        free_weights: Tensor,  # (M,)
-        appearance_omega: Tensor,  # (D/2, 3) rad/m
-        geometry_omega: Tensor,  # (D/2, 3) rad/m
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
-        """Return the next appearance and geometry (A, B, W)."""
-        surface_one = torch.ones_like(surface_weights)[:, None]
-        free_one = torch.ones_like(free_weights)[:, None]
-        surface_geometry = torch.cat([surface_one, surface_one], dim=1)  # observed, occupied
-        free_geometry = torch.cat([free_one, torch.zeros_like(free_one)], dim=1)
-        next_appearance = self.field_update(
-            *appearance, surface_points, surface_values, surface_weights, appearance_omega
-        )
-        next_geometry = self.field_update(
-            *geometry,
-            torch.cat([surface_points, free_points]),
-            torch.cat([surface_geometry, free_geometry]),
-            torch.cat([surface_weights, free_weights]),
-            geometry_omega,
-        )
-        return next_appearance, next_geometry
-
-
-class TileRead(nn.Module):
-    """What the fields of a tile say at points: standard operators only, so no local function."""
-
-    def forward(
-        self,
-        appearance_weight: Tensor,  # (D, C)
-        geometry_weight: Tensor,  # (D, 2)
-        points: Tensor,  # (M, 3) m in the tile
-        appearance_omega: Tensor,  # (D/2, 3) rad/m
-        geometry_omega: Tensor,  # (D/2, 3) rad/m
-    ) -> tuple[Tensor, Tensor]:
-        """Return appearance (M, C) and geometry (M, 2)."""
-        return (
-            fourier_features(points, appearance_omega) @ appearance_weight,
-            fourier_features(points, geometry_omega) @ geometry_weight,
-        )
+    def forward(self, weight: Tensor, points: Tensor, omega: Tensor) -> Tensor:
+        """Return (M, C) for W (D, C), points (M, 3) m in the tile and omega (D/2, 3) rad/m."""
+        return fourier_features(points, omega) @ weight

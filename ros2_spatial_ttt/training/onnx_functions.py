@@ -45,12 +45,13 @@ class CustomPart:
     """A custom part of a graph: a module with ``function_name``, ``inputs``, ``outputs``, ``body``.
 
     Attributes:
-        module: the part. arguments: example inputs. dynamic: {input: {axis: name}}.
+        module: the part. arguments: example inputs.
+        dynamic: {input: {axis: torch.export.Dim}} of the inputs whose shape is not fixed.
     """
 
     module: nn.Module
     arguments: tuple[Tensor, ...]
-    dynamic: dict[str, dict[int, str]]
+    dynamic: dict[str, dict[int, Any]]
 
 
 def export_graph(
@@ -95,12 +96,7 @@ def export_graph(
 
 def _function_of(part: CustomPart) -> onnx.FunctionProto:
     module = part.module
-    labels = sorted({label for axes in part.dynamic.values() for label in axes.values()})
-    sizes = {label: torch.export.Dim(label) for label in labels}
-    dynamic = tuple(
-        {axis: sizes[label] for axis, label in part.dynamic.get(name, {}).items()}
-        for name in module.inputs
-    )
+    dynamic = tuple(part.dynamic.get(name) for name in module.inputs)
     body = export_graph(
         FunctionBody(module), part.arguments, module.inputs, module.outputs, dynamic=[dynamic]
     )

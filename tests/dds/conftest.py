@@ -144,8 +144,17 @@ class NodeProcess:
                 env={**os.environ, 'PYTHONUNBUFFERED': '1'},
             )
         self._statuses = peer.listen(MemoryStatus, f'{self.name}/status', latched=True)
+        self.namespace = namespace
         self.camera = Camera(peer, namespace, 'front')
         self.until = until
+
+    def another_camera(self, name):
+        return Camera(self.peer, self.namespace, name)
+
+    @staticmethod
+    def pause():
+        """Let what was sent arrive: topics go apart, and stamps must not outrun them."""
+        time.sleep(0.03)
 
     @property
     def log(self):
@@ -184,13 +193,22 @@ class NodeProcess:
         answer = self.call(SetParameters, 'set_parameters', request)
         return [result.reason for result in answer.results if not result.successful]
 
+    @staticmethod
+    def _defaults():
+        """Return what every test starts from: {name: value}."""
+        from ros2_spatial_ttt.ros.settings import settings_parameters
+
+        own = {name: value for name, _, value in settings_parameters(['front'])}
+        del own['snapshot.directory']
+        return {**own, 'use_sim_time': False, **BASE_PARAMETERS}
+
     def reconfigure(self, **values):
         """Clean up if need be, set parameters, and make active again."""
         for label, state in (('deactivate', 'active'), ('cleanup', 'inactive')):
             if self.lifecycle_state() == state:
                 assert self.transition(label), self.log
-        defaults = {key.replace('.', '__'): value for key, value in BASE_PARAMETERS.items()}
-        refused = self.set_parameters(**{**defaults, **values})
+        names = {key.replace('__', '.'): value for key, value in values.items()}
+        refused = self.set_parameters(**{**self._defaults(), **names})
         assert not refused, refused
         return self.start()
 
@@ -436,7 +454,7 @@ def shared(start_node, tour):
     half = len(tour) // 2
     for frame in tour[:half]:
         node.camera.send(frame)
-        time.sleep(0.02)
+        node.pause()
     node.status(lambda s: s.frames_accepted == half, what=f'{half} frames accepted')
     node.settled()
     return node

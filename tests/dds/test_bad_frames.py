@@ -257,6 +257,7 @@ def test_frozen_feed(bad):
         lambda s: bad.node.refused(s).get('frozen', 0) > 0, what='refused as frozen'
     )
     assert status.frames_accepted - bad.before.frames_accepted < 8
+    bad.good()
 
 
 def test_blur(bad):

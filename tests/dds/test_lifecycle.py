@@ -105,12 +105,14 @@ def test_deactivated_node_takes_nothing_in_and_still_answers(spare, tour):
     spare.camera.connected()
     for frame in tour[:4]:
         spare.camera.send(frame)
+        spare.pause()
     spare.status(lambda s: s.frames_accepted == 4, what='4 frames')
     assert spare.transition('deactivate')
     before = spare.settled()
     assert before.state == 'inactive'
     for frame in tour[4:8]:
         spare.camera.send(frame)
+        spare.pause()
     after = spare.settled()
     assert after.frames_received == before.frames_received
     assert after.state_hash == before.state_hash
@@ -120,6 +122,7 @@ def test_deactivated_node_takes_nothing_in_and_still_answers(spare, tour):
     spare.camera.connected()
     for frame in tour[8:12]:
         spare.camera.send(frame)
+        spare.pause()
     spare.status(lambda s: s.frames_accepted == 8, what='4 more frames')
     assert spare.call(Trigger, 'reset', Trigger.Request()).success
     assert spare.settled().state_hash != after.state_hash
@@ -146,6 +149,7 @@ def test_signal_ends_the_process_with_a_last_snapshot(start_node, tour, number):
     node.camera.connected()
     for frame in tour[:12]:
         node.camera.send(frame)
+        node.pause()
     node.status(lambda s: s.frames_accepted >= 1, what='a frame')
     for frame in tour[12:24]:
         # These are on their way into the memory when the signal comes.

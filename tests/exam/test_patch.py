@@ -18,7 +18,7 @@ from ros2_spatial_ttt.sim import recording
 
 pytestmark = pytest.mark.ort
 
-HELD_OUT = 3  # frames 5, 10 and 15 of 18
+HELD_OUT = 2  # frames 5 and 10 of 13
 PATCHES = 6
 SYSTEMS = (
     '',
@@ -32,7 +32,7 @@ SYSTEMS = (
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('bags') / 'room'
-    recording.simulate(path, seed=4, count=18)
+    recording.simulate(path, seed=4, count=13)
     return path
 
 
@@ -47,8 +47,13 @@ def exam(bag: Path, folder: Path, *more: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope='module')
-def results(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return exam(bag, tmp_path_factory.mktemp('results'))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('results')
+
+
+@pytest.fixture(scope='module')
+def results(bag: Path, folder: Path) -> dict[str, Any]:
+    return exam(bag, folder, '--out', str(folder / 'out'))
 
 
 @pytest.mark.parametrize('prefix', SYSTEMS)
@@ -86,32 +91,29 @@ def test_verdicts_are_scored_on_the_asked_number_of_points(results: dict[str, An
 
 
 def test_counts_of_frames_and_machine_are_in_the_results(results: dict[str, Any]) -> None:
-    # 18 frames without frame 0 and the held-out ones.
-    assert results['frames.fed'] == 14
+    # 13 frames without frame 0 and the held-out ones.
+    assert results['frames.fed'] == 10
     assert results['patch.answerable_share'] > 0.5
     assert results['meta.processor']
 
 
-def test_same_seed_gives_the_same_scores_another_one_other_questions(
+def test_same_seed_gives_the_same_scores(
     bag: Path, tmp_path: Path, results: dict[str, Any]
 ) -> None:
-    again, other = exam(bag, tmp_path), exam(bag, tmp_path, '--seed', '1')
-    scores = [key for key in results if '.patch.' in f'.{key}' or key.startswith('verdict.')]
+    again = exam(bag, tmp_path)
+    scores = [key for key in results if 'patch.' in key or key.startswith('verdict.')]
+    assert len(scores) > 50
     assert {key: again[key] for key in scores} == {key: results[key] for key in scores}
-    assert any(other[key] != results[key] for key in scores)
 
 
-def test_folder_gets_the_table_and_pictures(
-    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_folder_gets_the_table_and_pictures(folder: Path, results: dict[str, Any]) -> None:
     pytest.importorskip('matplotlib', reason='pictures need matplotlib')
-    exam(bag, tmp_path, '--out', str(tmp_path / 'out'))
-    files = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    files = sorted(path.name for path in (folder / 'out').iterdir())
     assert files == ['patch.md', 'patch_answers.png', 'patch_errors.png']
-    table = (tmp_path / 'out' / 'patch.md').read_text(encoding='utf-8')
-    assert table.strip() in capsys.readouterr().out
+    table = (folder / 'out' / 'patch.md').read_text(encoding='utf-8')
     for name in ('memory', 'nearest_neighbour', 'sift', 'chance', 'control: reset'):
         assert f'| {name} ' in table
+    assert f'{HELD_OUT * PATCHES} pictures' in table
 
 
 def test_recording_that_is_too_short_is_a_sentence(

@@ -17,7 +17,7 @@ def scene():
 
 @pytest.fixture(scope='module')
 def frames(scene):
-    return list(boxes.frames(2, 24, width=640, height=480, scene=scene))
+    return list(boxes.frames(2, 14, width=640, height=480, scene=scene))
 
 
 @pytest.fixture(scope='module')
