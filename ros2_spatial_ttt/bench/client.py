@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -19,6 +19,8 @@ from spatial_ttt.msg import MemoryStatus
 from spatial_ttt.srv import SpatialQuery
 
 __all__ = ['MemoryClient']
+
+ATTEMPT_S = 15.0
 
 
 class MemoryClient:
@@ -36,6 +38,7 @@ class MemoryClient:
         self._executor.add_node(self._node)
         self._name = node_name
         self._change = self._node.create_client(ChangeState, f'{node_name}/change_state')
+        self._get = self._node.create_client(GetState, f'{node_name}/get_state')
         self._query = self._node.create_client(SpatialQuery, f'{node_name}/query')
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._node.create_subscription(
@@ -45,19 +48,33 @@ class MemoryClient:
         self.statuses: list[tuple[float, MemoryStatus]] = []
         self.asked = 0
 
-    def transition(self, transition_id: int, *, timeout_s: float) -> bool:
-        """Ask for a lifecycle transition; return whether the node made it in time."""
+    def reach(self, transition_id: int, state_id: int, *, timeout_s: float) -> bool:
+        """Make a lifecycle transition; return whether the node is in the state in time.
+
+        A reply can be lost while both sides still discover each other, so the state is what
+        counts, and the request is repeated while the node is not there.
+        """
         deadline = time.monotonic() + timeout_s
-        while not self._change.service_is_ready():
-            if time.monotonic() > deadline:
-                return False
-            self.spin(0.05)
         request = ChangeState.Request()
         request.transition.id = transition_id
-        future = self._change.call_async(request)
+        while time.monotonic() < deadline:
+            changed = self._call(self._change, request, ATTEMPT_S)
+            if changed is not None and not changed.success:
+                return False
+            found = self._call(self._get, GetState.Request(), ATTEMPT_S)
+            if found is not None and found.current_state.id == state_id:
+                return True
+        return False
+
+    def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        """Return the response, or None when there was none in time."""
+        deadline = time.monotonic() + timeout_s
+        while not client.service_is_ready() and time.monotonic() < deadline:
+            self.spin(0.05)
+        future = client.call_async(request)
         while not future.done() and time.monotonic() < deadline:
             self.spin(0.05)
-        return future.done() and future.result().success
+        return future.result() if future.done() else None
 
     def ask(self, picture: NDArray[np.uint8]) -> None:
         """Send LOCATE with an example picture (H, W, 3) RGB; the answer is timed on arrival."""

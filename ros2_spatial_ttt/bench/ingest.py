@@ -35,7 +35,8 @@ from ros2_spatial_ttt.types import Frame, ResultCode
 __all__ = ['BenchError', 'add_arguments', 'run']
 
 NODE = '/spatial_memory'
-CONFIGURE, ACTIVATE = 1, 3  # lifecycle_msgs/msg/Transition
+# Numbers of lifecycle_msgs: the transition and the state it leads to.
+TRANSITIONS = (('configure', 1, 2), ('activate', 3, 3))
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--reliability',
         choices=('best_effort', 'reliable'),
         default='best_effort',
-        help='what the node asks of the image topics; best_effort is its default',
+        help='what the node asks of its topics; best_effort is its default',
     )
     parser.add_argument('--params', type=Path, help='YAML file of node parameters to add')
     parser.add_argument('--domain', type=int, default=None, help='ROS domain; default: own one')
@@ -116,7 +117,7 @@ def _start_node(folder: Path, arguments: argparse.Namespace, stack: ExitStack) -
         'snapshot': {'directory': str(folder / 'snapshots')},
         'qos_overrides': {
             topic: {'subscription': {'reliability': arguments.reliability}}
-            for topic in camera.values()
+            for topic in TOPICS.values()
         },
     }
     path = folder / 'bench.yaml'
@@ -158,9 +159,8 @@ def _stop(process: psutil.Popen) -> None:
 
 
 def _bring_up(client: Any, node: psutil.Popen, folder: Path) -> None:
-    for transition in (CONFIGURE, ACTIVATE):
-        if not client.transition(transition, timeout_s=START_TIMEOUT_S):
-            verb = 'configure' if transition == CONFIGURE else 'activate'
+    for verb, transition, state in TRANSITIONS:
+        if not client.reach(transition, state, timeout_s=START_TIMEOUT_S):
             raise BenchError(f'{NODE} did not {verb}. {_state(node, folder, "node")}')
 
 
@@ -191,11 +191,13 @@ def _measure(
     if node.poll() is not None:
         raise BenchError(f'the node ended. {_state(node, folder, "node")}')
     sent = _sent(camera, folder)
+    used = last[1].frames_accepted - first[1].frames_accepted
     return {
         'frames_per_s': _rate(first, last, 'frames_accepted'),
         'received_per_s': _rate(first, last, 'frames_received'),
         'published_per_s': sent['published'] / sent['seconds'],
         'published.late': sent['late'],
+        'cpu_ms_per_frame': 1e3 * (after.cpu_s - before.cpu_s) / used if used else float('nan'),
         'cpu_percent': 100.0 * (after.cpu_s - before.cpu_s) / (after.wall_s - before.wall_s),
         'rss_mib': after.rss_mib,
         'rss_peak_mib': max([*rss, after.rss_mib]),
@@ -311,7 +313,11 @@ def summary(results: dict[str, Any]) -> str:
             ' / '.join(n(results[f'query.p{p}_ms'], 1) for p in (50, 95, 99)) + ' ms',
         ),
         ('queries asked / answered / found', _questions(results)),
-        ('CPU of the node', f'{n(results["cpu_percent"], 0)} % of one core'),
+        (
+            'CPU of the node',
+            f'{n(results["cpu_percent"], 0)} % of one core, '
+            f'{n(results["cpu_ms_per_frame"], 1)} ms per frame used',
+        ),
         ('RSS of the node', f'{n(results["rss_mib"], 0)} MiB'),
         ('state', report.format_bytes(results['state_bytes'])),
     ]

@@ -22,6 +22,7 @@ import rclpy
 from geometry_msgs.msg import Point, Pose, Quaternion
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from ros2_spatial_ttt.geometry import quaternion_from_matrix
@@ -110,12 +111,14 @@ def _publish(
     """Publish round and round; a frame whose time has passed by a whole period is late."""
     period_s = 1.0 / arguments.rate
     start = time.monotonic()
+    start_ns = node.get_clock().now().nanoseconds
     count = late = 0
     while (due := start + count * period_s) < start + arguments.seconds:
         wait_s = due - time.monotonic()
         late += wait_s < -period_s
         time.sleep(max(0.0, wait_s))
-        stamp = node.get_clock().now().to_msg()
+        # The camera's own clock is regular, also when this process is late.
+        stamp = Time(nanoseconds=start_ns + round(1e9 * count * period_s)).to_msg()
         for key, message in messages[count % len(messages)].items():
             message.header.stamp = stamp
             publishers[key].publish(message)

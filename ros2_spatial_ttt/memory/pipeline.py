@@ -68,7 +68,7 @@ class SpatialMemory:
             frames=self.manifest.chunk_frames, flush_ns=round(self.config.chunk.flush_s * 1e9)
         )
         self._cameras: dict[str, CameraTokens] = {}
-        self._state = MemoryState()
+        self._state = MemoryState.empty(self.manifest.embedding)
         self._write_lock = threading.Lock()
         self._count_lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -188,11 +188,11 @@ class SpatialMemory:
 
     def read(self, points: NDArray[np.float64]) -> FieldPoints:
         """Return what the memory says at map points (n, 3), in their order."""
-        return self._reader.at(dict(self._state.tiles), np.asarray(points, np.float64))
+        return self._reader.at(self._state, np.asarray(points, np.float64))
 
     def field_points(self) -> FieldPoints:
         """Return what the memory says at every place where it measured a surface."""
-        points = self._reader.places(self._state.tiles.values())
+        points = self._reader.places(self._state)
         threshold = self.config.read.occupied_threshold
         return points.kept(points.occupied > threshold * points.observed)
 
@@ -270,7 +270,7 @@ class SpatialMemory:
     def _reset(self) -> None:
         self._gate.clear()
         self._chunker.clear()
-        self._state = MemoryState()
+        self._state = MemoryState.empty(self.manifest.embedding)
 
     def _without(
         self, tile: Tile, region: Region | None, since_ns: int, until_ns: int

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.memory.field import COLOUR, EMBEDDING, OBSERVED, OCCUPIED, SEEN
+from ros2_spatial_ttt.memory.lens import Lens
 from ros2_spatial_ttt.memory.oracle import fourier_features
-from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex
+from ros2_spatial_ttt.memory.state import MemoryState
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
 from ros2_spatial_ttt.runtime.base import Runtime
 
 __all__ = ['FieldPoints', 'Reader']
@@ -63,13 +64,15 @@ class FieldPoints:
 
 @dataclass(frozen=True)
 class _TileView:
-    """What does not depend on the question: read once per tile and update.
+    """What does not depend on the question: read once per tile, update and lens.
 
     Attributes:
-        places: (n) of the tile. key: (n, D) features of the places.
-        scale: {sector: (n,) 1 / length of the mean embedding, 0 where it was not seen from there}.
+        lens: that it was read through. places: (n) of the tile. key: (n, D) of the places.
+        scale: {sector: (n,) 1 / length of the mean embedding seen through the lens, 0 where it was
+            not seen from there}.
     """
 
+    lens: Lens
     places: FieldPoints
     key: NDArray[np.float32]
     scale: dict[int, NDArray[np.float32]]
@@ -83,56 +86,61 @@ class Reader:
         self._grid = grid
         self._views: WeakKeyDictionary[Tile, _TileView] = WeakKeyDictionary()
 
-    def places(self, tiles: Iterable[Tile]) -> FieldPoints:
-        """Return what the tiles say at their tabled places, each place by its own tile only."""
-        parts = [self._view(tile).places for tile in tiles]
+    def places(self, state: MemoryState) -> FieldPoints:
+        """Return what the memory says at all tabled places, each place by its own tile only."""
+        parts = [self._view(tile, state.lens).places for tile in state.tiles.values()]
         return FieldPoints.joined(parts) if parts else _nothing(np.zeros((0, 3)))
 
     def likeness(
-        self, tiles: Iterable[Tile], embeddings: NDArray[np.float32]
+        self, state: MemoryState, embeddings: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return how much each place of ``places(tiles)`` looks like an example, (n,), -1..1.
+        """Return how much each place of ``places(state)`` looks like an example, (n,), -1..1.
 
-        The fast weights are read with the question: phi(p)^T (W e), divided by |W^T phi(p)|, the
-        best over the sectors a place was seen from and over the windows of the example.
+        The fast weights are read with the question: phi(p)^T (W e), divided by |W^T phi(p)|, both
+        through the lens; the best over the sectors a place was seen from and over the windows of
+        the example.
 
         Args:
-            tiles: as for ``places``. embeddings: (k, E) unit, of the example's windows.
+            state: to be read. embeddings: (k, E) unit, of the example's windows.
         """
+        lens = state.lens
+        question = lens.matrix @ lens.through(embeddings).T  # (E, k)
         parts = []
-        for tile in tiles:
-            view = self._view(tile)
+        for tile in state.tiles.values():
+            view = self._view(tile, lens)
             best = np.full(len(view.places), -1.0, np.float32)
             for sector, scale in view.scale.items():
-                asked = tile.appearance[sector].weight[:, EMBEDDING] @ embeddings.T  # (D, k)
+                weight = tile.appearance[sector].weight
+                asked = weight[:, EMBEDDING] @ question
+                asked -= np.outer(weight[:, SEEN], lens.mean @ question)  # (D, k)
                 score = (view.key @ asked).max(axis=1) * scale
                 np.maximum(best, np.where(scale > 0, score, -1.0), out=best)
             parts.append(best)
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def at(self, tiles: dict[TileIndex, Tile], points: NDArray[np.float64]) -> FieldPoints:
+    def at(self, state: MemoryState, points: NDArray[np.float64]) -> FieldPoints:
         """Return what the memory says at map points (n, 3), in their order."""
         parts, order = [], []
         index = self._grid.index_of(points)
         for row in np.unique(index, axis=0):
             rows = np.flatnonzero((index == row).all(axis=1))
-            tile = tiles.get((int(row[0]), int(row[1]), int(row[2])))
+            tile = state.tiles.get((int(row[0]), int(row[1]), int(row[2])))
             if tile is None:
                 parts.append(_nothing(points[rows]))
             else:
-                parts.append(self._read(tile, points[rows])[0])
+                parts.append(self._read(tile, points[rows], state.lens)[0])
             order.append(rows)
         if not parts:
             return _nothing(points)
         return FieldPoints.joined(parts).kept(np.argsort(np.concatenate(order), kind='stable'))
 
-    def _view(self, tile: Tile) -> _TileView:
+    def _view(self, tile: Tile, lens: Lens) -> _TileView:
         view = self._views.get(tile)
-        if view is None:
+        if view is None or view.lens is not lens:
             table, centre = tile.places, self._grid.centre(tile.index)
             points = table.point + centre
             own = (self._grid.index_of(points) == tile.index).all(axis=1)
-            read, scale = self._read(tile, points[own])
+            read, scale = self._read(tile, points[own], lens)
             stamps = {
                 'first_seen_ns': table.first_ns[own],
                 'last_seen_ns': table.last_ns[own],
@@ -140,12 +148,12 @@ class Reader:
             }
             key = fourier_features(points[own] - centre, self._runtime.omega['appearance'])
             places = FieldPoints(**{**vars(read), **stamps})
-            view = _TileView(places=places, key=key.astype(np.float32), scale=scale)
+            view = _TileView(lens=lens, places=places, key=key.astype(np.float32), scale=scale)
             self._views[tile] = view
         return view
 
     def _read(
-        self, tile: Tile, points: NDArray[np.float64]
+        self, tile: Tile, points: NDArray[np.float64], lens: Lens
     ) -> tuple[FieldPoints, dict[int, NDArray[np.float32]]]:
         if not len(points):
             return _nothing(points), {}
@@ -157,7 +165,8 @@ class Reader:
         for sector, field in tile.appearance.items():
             look = self._runtime.read('appearance', field, local)
             seen = np.clip(look[:, SEEN], 0.0, 1.0)
-            length = np.linalg.norm(look[:, EMBEDDING], axis=1)
+            embedding = look[:, EMBEDDING] - look[:, SEEN, None] * lens.mean
+            length = np.linalg.norm(embedding @ lens.matrix, axis=1)
             scale[sector] = np.where(
                 seen > _MIN_SEEN, 1.0 / np.maximum(length, _MIN_LENGTH), 0.0
             ).astype(np.float32)

@@ -24,8 +24,9 @@ from safetensors.numpy import save_file
 from ros2_spatial_ttt.errors import SnapshotError
 from ros2_spatial_ttt.memory.evidence import EvidenceBank, Keyframe
 from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
+from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.places import PlaceTable
-from ros2_spatial_ttt.memory.state import MemoryState, tile_tensors
+from ros2_spatial_ttt.memory.state import MemoryState, shared_tensors, tile_tensors
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.types import Intrinsics
@@ -50,7 +51,7 @@ def save_state(
     Raises:
         SnapshotError: the file cannot be written.
     """
-    tensors: dict[str, NDArray] = {}
+    tensors = shared_tensors(state)
     tiles = [*state.tiles.values(), *(shelf.get(index) for index in sorted(state.on_disk))]
     for tile in tiles:
         name = _tile_name(tile.index)
@@ -102,6 +103,14 @@ def load_state(
         shelf.put(tile)
     spilled = tiles[resident:] if shelf.enabled else []
     return MemoryState(
+        statistics=Statistics(
+            float(tensors['statistics/count'][0]),
+            tensors['statistics/total'],
+            tensors['statistics/outer'],
+        ),
+        lens=Lens(
+            tensors['lens/mean'], tensors['lens/matrix'], float(tensors['lens/count'][0])
+        ),
         tiles=MappingProxyType({tile.index: tile for tile in tiles[:resident]}),
         on_disk=frozenset(tile.index for tile in spilled),
         evidence=EvidenceBank(tuple(_keyframes(tensors, meta['keyframes']))),

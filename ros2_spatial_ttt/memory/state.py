@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.memory.evidence import EvidenceBank
+from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
 
-__all__ = ['MemoryState', 'state_hash', 'tile_tensors']
+__all__ = ['MemoryState', 'shared_tensors', 'state_hash', 'tile_tensors']
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class MemoryState:
     """Everything that is remembered.
 
     Attributes:
+        statistics, lens: of all embeddings; how they are compared.
         tiles: in working memory. on_disk: indices of tiles in the tile directory.
         evidence: keyframes. chunks: how many were written. newest_ns: stamp of the newest frame.
         camera_width: pixels of the newest camera image, the scale of example pictures.
         forgotten_tiles: how many tiles were lost for want of a tile directory.
     """
 
+    statistics: Statistics
+    lens: Lens
     tiles: MappingProxyType[TileIndex, Tile] = field(default_factory=lambda: MappingProxyType({}))
     on_disk: frozenset[TileIndex] = frozenset()
     evidence: EvidenceBank = EvidenceBank()
@@ -35,6 +39,24 @@ class MemoryState:
     newest_ns: int = 0
     camera_width: int = 0
     forgotten_tiles: int = 0
+
+    @staticmethod
+    def empty(width: int) -> MemoryState:
+        """Return the state before anything was seen; ``width`` is that of an embedding."""
+        return MemoryState(statistics=Statistics.empty(width), lens=Lens.identity(width))
+
+
+def shared_tensors(state: MemoryState) -> dict[str, NDArray]:
+    """Return {name: array} of what belongs to no tile."""
+    statistics, lens = state.statistics, state.lens
+    return {
+        'statistics/count': np.array([statistics.count]),
+        'statistics/total': statistics.total,
+        'statistics/outer': statistics.outer,
+        'lens/count': np.array([lens.count]),
+        'lens/mean': lens.mean,
+        'lens/matrix': lens.matrix,
+    }
 
 
 def tile_tensors(tile: Tile) -> dict[str, NDArray]:
@@ -49,10 +71,11 @@ def tile_tensors(tile: Tile) -> dict[str, NDArray]:
 def state_hash(state: MemoryState) -> str:
     """Return the SHA-256 over tiles and keyframes, hex; equal states have equal hashes."""
     digest = hashlib.sha256()
-    for index in sorted(state.tiles):
-        digest.update(repr(index).encode())
-        for name, array in sorted(tile_tensors(state.tiles[index]).items()):
-            digest.update(name.encode())
+    parts = [('', shared_tensors(state))]
+    parts += [(repr(index), tile_tensors(state.tiles[index])) for index in sorted(state.tiles)]
+    for label, tensors in parts:
+        for name, array in sorted(tensors.items()):
+            digest.update(f'{label}{name}'.encode())
             digest.update(np.ascontiguousarray(array).data)
     for keyframe in state.evidence.keyframes:
         digest.update(f'{keyframe.camera}:{keyframe.stamp_ns}'.encode())

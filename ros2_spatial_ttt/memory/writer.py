@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
-from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, OCCUPIED, VIEW, FieldState
+from ros2_spatial_ttt.memory.field import (
+    EMBEDDING,
+    GEOMETRY_CHANNELS,
+    OCCUPIED,
+    VIEW,
+    FieldState,
+)
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
 from ros2_spatial_ttt.memory.snapshot import TileShelf
 from ros2_spatial_ttt.memory.state import MemoryState
@@ -80,7 +86,11 @@ class Writer:
         evidence = state.evidence
         for frame in chunk:
             evidence = evidence.with_frame(frame, self._config.evidence)
+        written = samples.surface_values[samples.surface_weights > 0, EMBEDDING]
+        statistics = state.statistics.with_samples(written)
         return MemoryState(
+            statistics=statistics,
+            lens=statistics.lens(state.lens),
             tiles=MappingProxyType(tiles),
             on_disk=on_disk,
             evidence=evidence,

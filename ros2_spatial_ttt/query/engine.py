@@ -195,12 +195,12 @@ class QueryEngine:
 
     def _search(self, state: MemoryState, query: Query, example: Example) -> _Found:
         windows = example_windows(example, self._runtime.manifest, state.camera_width)
-        places = self._reader.places(state.tiles.values())
+        places = self._reader.places(state)
         chosen = self._chosen(places, query)
         unseen = self._unseen(state, query)
         if unseen and not chosen.any():
             return _Found(ResultCode.NEVER_OBSERVED, unseen, ())
-        score = self._reader.likeness(state.tiles.values(), self._runtime.embed(windows))
+        score = self._reader.likeness(state, self._runtime.embed(windows))
         found = peaks(
             places.kept(chosen),
             score[chosen],
@@ -220,7 +220,7 @@ class QueryEngine:
         return _Found(ResultCode.NOT_FOUND, message, instances)
 
     def _candidates(self, state: MemoryState, query: Query) -> FieldPoints:
-        places = self._reader.places(state.tiles.values())
+        places = self._reader.places(state)
         return places.kept(self._chosen(places, query))
 
     def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
@@ -245,7 +245,7 @@ class QueryEngine:
             return 'nothing was observed yet; drive around with the cameras on'
         if query.region is None:
             return ''
-        points = self._reader.at(dict(state.tiles), describe.lattice(query.region))
+        points = self._reader.at(state, describe.lattice(query.region))
         share = float((points.observed > self._config.observed_threshold).mean())
         if share < 0.5:
             return f'only {share:.0%} of the region was ever observed; go and look there'
@@ -335,7 +335,7 @@ class QueryEngine:
         )
 
     def _describe_point(self, state: MemoryState, point: NDArray[np.float64]) -> Answer:
-        here = self._reader.at(dict(state.tiles), point[None])
+        here = self._reader.at(state, point[None])
         observed, occupied = float(here.observed[0]), float(here.occupied[0])
         if observed <= self._config.observed_threshold:
             return Answer(
@@ -365,7 +365,7 @@ class QueryEngine:
                 message='this point was seen and is free',
                 sentence='I looked there: it is free space.',
             )
-        places = self._reader.places(state.tiles.values())
+        places = self._reader.places(state)
         peak = describe.around(places, point, here)
         instance = self._instance(state, peak, confidence, label='surface', pictured=True)
         return replace(
@@ -374,7 +374,7 @@ class QueryEngine:
 
     def _describe_box(self, state: MemoryState, query: Query) -> Answer:
         assert query.region is not None
-        points = self._reader.at(dict(state.tiles), describe.lattice(query.region))
+        points = self._reader.at(state, describe.lattice(query.region))
         observed = points.observed > self._config.observed_threshold
         share = float(observed.mean())
         places = self._candidates(state, query)

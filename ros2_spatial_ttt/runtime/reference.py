@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
@@ -89,9 +91,9 @@ class ReferenceRuntime:
         return _project(self._cells(image), self._weights, padding=0).reshape(len(pictures), -1)
 
     def _cells(self, image: Array) -> Array:
-        x = _convolved(image - 0.5, self._weights['first'], stride=2, padding=3)
+        x = _convolved(image - 0.5, self._weights['first'], stride=2, padding=3, mode='edge')
         x = _pooled(_contrast_normalised(_rectified(x)), 2)
-        x = _convolved(x, self._weights['second'], stride=1, padding=1)
+        x = _convolved(x, self._weights['second'], stride=1, padding=1, mode='edge')
         return _pooled(_contrast_normalised(_rectified(x)), 4)
 
 
@@ -107,11 +109,14 @@ def _kept(values: Array, weight: Array) -> Array:
     return kept.reshape(-1, values.shape[-1])
 
 
-def _convolved(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
-    """Return the cross-correlation of x (F, I, H, W) with kernel (O, I, k, k), zero padded."""
+def _convolved(
+    x: Array, kernel: Array, *, stride: int, padding: int, mode: Literal['constant', 'edge'] = 'constant'
+) -> Array:
+    """Return the cross-correlation of x (F, I, H, W) with kernel (O, I, k, k)."""
     pad = ((0, 0), (0, 0), (padding, padding), (padding, padding))
     size = kernel.shape[-1]
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, pad), (size, size), axis=(2, 3))
+    padded = np.pad(x, pad, mode=mode)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride]
     return np.einsum('fihwyx,oiyx->fohw', windows, kernel, optimize=True)
 
@@ -136,6 +141,6 @@ def _contrast_normalised(x: Array) -> Array:
 
 
 def _project(cells: Array, weights: dict[str, Array], *, padding: int) -> Array:
-    x = _convolved(cells, weights['third'], stride=1, padding=padding)
+    x = _convolved(cells, weights['third'], stride=1, padding=padding, mode='edge')
     x = x + weights['bias'][:, None, None]
     return x / np.sqrt((x * x).sum(axis=1, keepdims=True) + 1e-12)

@@ -57,7 +57,7 @@ class FieldConfig:
         rule: constants of the update.
     """
 
-    sectors: int = 8
+    sectors: int = 12
     appearance_features: int = 128
     appearance_scales_m: tuple[float, ...] = (0.1, 0.2)
     geometry_features: int = 256

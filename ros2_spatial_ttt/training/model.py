@@ -90,17 +90,22 @@ class UntrainedBackbone(nn.Module):
 
     def cells(self, image: Tensor) -> Tensor:
         """Return pooled features of every 16 px cell, (F, 128, H/16, W/16); image in 0..1."""
-        x = nnf.conv2d(image - 0.5, self.first, stride=2, padding=3)
+        x = nnf.conv2d(_edge_padded(image - 0.5, 3), self.first, stride=2)
         x = _contrast_normalised(_rectified(x))
         x = nnf.avg_pool2d(x, 2)
-        x = nnf.conv2d(x, self.second, padding=1)
+        x = nnf.conv2d(_edge_padded(x, 1), self.second)
         x = _contrast_normalised(_rectified(x))
         return nnf.avg_pool2d(x, 4)
 
     def project(self, cells: Tensor, *, padding: int) -> Tensor:
         """Return unit embeddings (F, E, rows, columns) of 3×3 cells each."""
-        x = nnf.conv2d(cells, self.third, self.bias, padding=padding)
+        x = nnf.conv2d(_edge_padded(cells, padding), self.third, self.bias)
         return x * torch.rsqrt((x * x).sum(dim=1, keepdim=True) + 1e-12)
+
+
+def _edge_padded(x: Tensor, size: int) -> Tensor:
+    """Repeat the border: zeros would draw edges around an example picture that no frame has."""
+    return nnf.pad(x, (size, size, size, size), mode='replicate')
 
 
 def _rectified(x: Tensor) -> Tensor:
