@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters of the memory: frozen dataclasses with unit, bounds and a sentence beside each default.
+"""Parameters of the memory: frozen dataclasses with unit, bounds and a sentence for each default.
 
 ``config/memory.yaml``, the ROS parameters and the tables in the docs are generated from these.
 """
@@ -52,7 +52,11 @@ class ChunkConfig:
     """When frames become a chunk. The number of frames in a full chunk is the model's."""
 
     flush_s: float = parameter(
-        2.0, 'A chunk is closed when it spans this long, even if not full.', unit='s', low=0.05, high=60.0
+        2.0,
+        'A chunk is closed when it spans this long, even if not full.',
+        unit='s',
+        low=0.05,
+        high=60.0,
     )
 
 
@@ -61,10 +65,18 @@ class GateConfig:
     """Which frames may enter memory."""
 
     max_speed: float = parameter(
-        3.0, 'Camera speed above which a pose is taken for a jump.', unit='m/s', low=0.1, high=100.0
+        3.0,
+        'Camera speed above which a pose is taken for a jump.',
+        unit='m/s',
+        low=0.1,
+        high=100.0,
     )
     max_turn_rate: float = parameter(
-        6.0, 'Camera turn rate above which a pose is taken for a jump.', unit='rad/s', low=0.1, high=100.0
+        6.0,
+        'Camera turn rate above which a pose is taken for a jump.',
+        unit='rad/s',
+        low=0.1,
+        high=100.0,
     )
     min_sharpness: float = parameter(
         2.0,
@@ -73,16 +85,26 @@ class GateConfig:
         high=255.0,
     )
     frozen_frames: int = parameter(
-        5, 'This many byte-identical frames in a row mean a frozen feed; 0 turns the check off.', low=0, high=1000
+        5,
+        'This many byte-identical frames in a row mean a frozen feed; 0 turns the check off.',
+        low=0,
+        high=1000,
     )
-    depth_max_m: float = parameter(8.0, 'Depth beyond this is not used.', unit='m', low=0.5, high=100.0)
+    depth_max_m: float = parameter(
+        8.0, 'Depth beyond this is not used.', unit='m', low=0.5, high=100.0
+    )
     time_jump: str = parameter(
         'refuse',
-        "When time goes back (a bag loops): 'refuse' the frames until time catches up, or 'reset' the memory.",
+        "When time goes back (a bag loops): 'refuse' the frames until time catches up, or 'reset' "
+        'the memory.',
         choices=('refuse', 'reset'),
     )
     time_jump_s: float = parameter(
-        1.0, 'A step back in time of more than this is a jump, of less a late frame.', unit='s', low=0.01, high=3600.0
+        1.0,
+        'A step back in time of more than this is a jump, of less a late frame.',
+        unit='s',
+        low=0.01,
+        high=3600.0,
     )
 
 
@@ -95,7 +117,11 @@ class TileConfig:
     )
     height_m: float = parameter(3.5, 'Height of a tile.', unit='m', low=0.5, high=20.0)
     overlap_m: float = parameter(
-        0.15, 'Samples this close to a border are written on both sides.', unit='m', low=0.0, high=1.0
+        0.15,
+        'Samples this close to a border are written on both sides.',
+        unit='m',
+        low=0.0,
+        high=1.0,
     )
     places: int = parameter(
         1024, 'Most surface places that a tile remembers the position of.', low=64, high=65536
@@ -117,7 +143,9 @@ class EvidenceConfig:
     """The fixed bank of keyframes that gives answers their picture."""
 
     keyframes: int = parameter(64, 'Number of keyframes kept.', low=1, high=4096)
-    keyframe_bytes: int = parameter(24576, 'Largest JPEG of a keyframe.', unit='B', low=4096, high=1048576)
+    keyframe_bytes: int = parameter(
+        24576, 'Largest JPEG of a keyframe.', unit='B', low=4096, high=1048576
+    )
 
 
 @dataclass(frozen=True)
@@ -125,10 +153,13 @@ class ReadConfig:
     """How the field is read."""
 
     observed_threshold: float = parameter(
-        0.65, 'Observed channel above which a point counts as observed.', low=0.0, high=1.0
+        0.5, 'Observed channel above which a point counts as observed.', low=0.0, high=1.0
     )
     occupied_threshold: float = parameter(
-        0.5, 'Share of occupied evidence above which a point counts as a surface.', low=0.0, high=1.0
+        0.5,
+        'Share of occupied evidence above which a point counts as a surface.',
+        low=0.0,
+        high=1.0,
     )
     found_threshold: float = parameter(
         0.5, 'Confidence above which an example counts as found.', low=0.0, high=1.0
@@ -147,7 +178,9 @@ class MemoryConfig:
         'auto', "Runtime: 'auto', 'ort' or 'reference'.", choices=('auto', 'ort', 'reference')
     )
     threads: int = parameter(2, 'Threads of the runtime.', low=1, high=256)
-    map_id: str = parameter('default', 'Name of the map the poses live in; a snapshot of another is refused.')
+    map_id: str = parameter(
+        'default', 'Name of the map the poses live in; a snapshot of another is refused.'
+    )
     chunk: ChunkConfig = field(default_factory=ChunkConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     tiles: TileConfig = field(default_factory=TileConfig)
@@ -218,5 +251,6 @@ def _violations(config: Any) -> list[str]:
         elif meta['choices'] and value not in meta['choices']:
             problems.append(f'{name}: expected one of {list(meta["choices"])}, got {value!r}')
         elif meta['low'] is not None and not meta['low'] <= value <= meta['high']:
-            problems.append(f'{name}: expected {meta["low"]}..{meta["high"]} {meta["unit"]}, got {value!r}'.replace(' ,', ','))
+            bounds = f'{meta["low"]}..{meta["high"]} {meta["unit"]}'.rstrip()
+            problems.append(f'{name}: expected {bounds}, got {value!r}')
     return problems

@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to chunks, per camera. The partition depends on stamps and order only, never on clocks."""
+"""Frames to chunks, per camera. The partition depends on stamps and order, never on clocks."""
 
 from __future__ import annotations
 

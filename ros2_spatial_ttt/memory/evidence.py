@@ -53,6 +53,7 @@ class View:
     def marked(self) -> bytes:
         """Return the JPEG with a ring around the place."""
         picture = cv2.imdecode(np.frombuffer(self.keyframe.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None  # the bank encoded it
         centre = (round(self.u), round(self.v))
         for colour, width in (((0, 0, 0), 4), ((0, 255, 255), 2)):
             cv2.circle(picture, centre, 16, colour, width, cv2.LINE_AA)

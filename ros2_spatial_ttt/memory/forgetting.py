@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Forgetting a region or a time, in closed form.
 
-A linear field cannot tell which samples wrote what, but the keys of the places to be forgotten span
-a subspace of features. Projecting A, B and W onto its complement makes the field say 0, that is
-*never observed*, at those places, and leaves places whose keys are orthogonal as they were.
+A linear field cannot tell which samples wrote what, but the keys of the places to be forgotten
+span a subspace of features. Projecting A, B and W onto its complement makes the field say 0, that
+is *never observed*, at those places, and leaves places whose keys are orthogonal as they were.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def tile_without_region(
     if np.all(high - low >= grid.size):
         return None, len(tile.places)
     inside = np.all((tile.places.point >= low) & (tile.places.point <= high), axis=1)
-    axes = [np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1)) for a, b in zip(low, high, strict=True)]
+    axes = [
+        np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1))
+        for a, b in zip(low, high, strict=True)
+    ]
     lattice = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     surface = tile.places.point[inside].astype(np.float64)
     return _without(tile, np.concatenate([lattice, surface]), ~inside, omega), int(inside.sum())

@@ -69,7 +69,8 @@ class Gate:
             raise FrameRefused(
                 Refusal.TIME_JUMP,
                 f'camera {frame.camera!r}: time went back by {behind_s:.3f} s; frames are refused '
-                "until it catches up; set gate.time_jump to 'reset' to start anew when a bag loops",
+                "until it catches up; set gate.time_jump to 'reset' to start anew when a bag "
+                'loops',
             )
         if frame.stamp_ns == past.stamp_ns:
             raise FrameRefused(
@@ -94,9 +95,9 @@ class Gate:
                 past.stamp_ns = frame.stamp_ns
                 raise FrameRefused(
                     Refusal.POSE_JUMP,
-                    f'camera {frame.camera!r}: {moved:.2f} m and {turned:.2f} rad in {seconds:.3f} s '
-                    f'is faster than gate.max_speed {self._config.max_speed} m/s or '
-                    f'gate.max_turn_rate {self._config.max_turn_rate} rad/s',
+                    f'camera {frame.camera!r}: {moved:.2f} m and {turned:.2f} rad in '
+                    f'{seconds:.3f} s is faster than gate.max_speed {self._config.max_speed} m/s '
+                    f'or gate.max_turn_rate {self._config.max_turn_rate} rad/s',
                 )
         self._past[frame.camera] = _Past(
             stamp_ns=frame.stamp_ns,
@@ -109,7 +110,7 @@ class Gate:
     def _check_frozen(self, frame: Frame) -> None:
         past = self._past[frame.camera]
         # Every fourth row is enough: sensor noise differs everywhere.
-        checksum = zlib.crc32(np.ascontiguousarray(frame.colour[::4]))
+        checksum = zlib.crc32(np.ascontiguousarray(frame.colour[::4]).data)
         past.repeats = past.repeats + 1 if checksum == past.checksum else 1
         past.checksum = checksum
         limit = self._config.frozen_frames

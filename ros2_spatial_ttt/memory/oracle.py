@@ -14,6 +14,8 @@ updated at test time with the curvature kept (the Hessian-free rule of video-SAL
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,8 @@ __all__ = [
     'novelty',
 ]
 
-Array = NDArray[np.float64]
+# Numbers in of any width; every result is float64.
+Array = NDArray[Any]
 
 
 def fourier_features(points: Array, omega: Array) -> Array:
@@ -96,7 +99,11 @@ def field_update(
             and its product with a key is the mass already written around that point.
         weights: (N,) at least 0; 0 means the sample does not exist.
         omega: (D/2, 3) rad/m.
-        ridge: lambda; decay: gamma; mass_max, weight_min: see ``novelty``; steps: K.
+        ridge: lambda, in units of sample weight.
+        decay: gamma.
+        mass_max: see ``novelty``.
+        weight_min: see ``novelty``.
+        steps: K.
     """
     if not np.any(weights > 0.0):
         return state
@@ -114,4 +121,3 @@ def field_update(
 def field_read(state: FieldState, points: Array, *, omega: Array) -> Array:
     """Return what the field says at points (M, 3) in the frame of the tile, (M, C)."""
     return fourier_features(points, omega) @ state.weight.astype(np.float64)
-

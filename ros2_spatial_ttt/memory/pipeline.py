@@ -112,7 +112,8 @@ class SpatialMemory:
             now_ns: write only chunks that began at least ``chunk.flush_s`` before; None = all.
         """
         with self._write_lock:
-            return any([self._write(chunk) for chunk in self._chunker.take(now_ns)])
+            updates = [self._write(chunk) for chunk in self._chunker.take(now_ns)]
+            return any(updates)
 
     def reset(self) -> None:
         """Forget everything; counters go on."""
@@ -123,7 +124,9 @@ class SpatialMemory:
         """Forget what lies in a region, or was only seen within a time; return how many places.
 
         Args:
-            region: box in the map. since_ns, until_ns: 0 = open end. Nothing given = everything.
+            region: box in the map; None = everywhere.
+            since_ns: begin of the time, 0 = open.
+            until_ns: end of the time, 0 = open. Nothing given = everything.
         """
         with self._write_lock:
             self._write_pending()
@@ -132,7 +135,8 @@ class SpatialMemory:
                 self._reset()
                 return sum(len(tile.places) for tile in state.tiles.values())
             until = until_ns or np.iinfo(np.int64).max
-            tiles, gone = {}, 0
+            tiles: dict[TileIndex, Tile] = {}
+            gone = 0
             for index in sorted(state.tiles.keys() | state.on_disk):
                 tile = state.tiles.get(index) or self._shelf.get(index)
                 left, count = self._without(tile, region, since_ns, until)
@@ -142,8 +146,10 @@ class SpatialMemory:
                 state,
                 tiles=MappingProxyType(tiles),
                 evidence=state.evidence.without(
-                    lambda k: (region is None or bool(region.contains(_looked_at(k))))
-                    and since_ns <= k.stamp_ns <= until
+                    lambda k: (
+                        (region is None or bool(region.contains(_looked_at(k))))
+                        and since_ns <= k.stamp_ns <= until
+                    )
                 ),
             )
             return gone

@@ -60,7 +60,9 @@ class PlaceTable:
         """Return the table with measurements added; over capacity the longest unseen places go.
 
         Args:
-            points: (N, 3) m in the tile. stamps_ns: (N,).
+            points: (N, 3) m in the tile.
+            stamps_ns: (N,).
+            capacity: most places that are kept.
         """
         cell = np.floor(points.astype(np.float64) / CELL_M).astype(np.int64) + _OFFSET
         new_key = (cell[:, 0] << 42) | (cell[:, 1] << 21) | cell[:, 2]

@@ -1,10 +1,11 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera frame to what the encoder takes: a small picture and depth along a ray per token."""
+"""From a camera frame to what the encoder takes: a small picture, depth along a ray per token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def shrunk(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
     """Return an image resized to width × height pixels by area averaging."""
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
-    small: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return small
 
 
@@ -91,6 +92,7 @@ class CameraTokens:
 def _rays(pixels: NDArray[np.float64], k: Intrinsics) -> NDArray[np.float32]:
     matrix = np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
     distortion = np.asarray(k.distortion, np.float64)
+    xy: NDArray[Any]
     if not distortion.any():
         xy = (pixels - (k.cx, k.cy)) / (k.fx, k.fy)
     elif k.model == 'equidistant':

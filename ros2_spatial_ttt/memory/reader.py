@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the fast weights at points of the map; what was read at places is kept while it holds."""
+"""Reading the fast weights at points of the map; what was read at places is kept while valid."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ class Reader:
         parts = [self._view(tile, state.lens).places for tile in state.tiles.values()]
         return FieldPoints.joined(parts) if parts else _nothing(np.zeros((0, 3)))
 
-    def likeness(
-        self, state: MemoryState, embeddings: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def likeness(self, state: MemoryState, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how much each place of ``places(state)`` looks like an example, (n,), -1..1.
 
         The fast weights are read with the question: phi(p)^T (W e), divided by |W^T phi(p)|, both
@@ -101,7 +99,8 @@ class Reader:
         the example.
 
         Args:
-            state: to be read. embeddings: (k, E) unit, of the example's windows.
+            state: to be read.
+            embeddings: (k, E) unit, of the example's windows.
         """
         lens = state.lens
         question = lens.matrix @ lens.through(embeddings).T  # (E, k)

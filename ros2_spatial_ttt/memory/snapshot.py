@@ -108,9 +108,7 @@ def load_state(
             tensors['statistics/total'],
             tensors['statistics/outer'],
         ),
-        lens=Lens(
-            tensors['lens/mean'], tensors['lens/matrix'], float(tensors['lens/count'][0])
-        ),
+        lens=Lens(tensors['lens/mean'], tensors['lens/matrix'], float(tensors['lens/count'][0])),
         tiles=MappingProxyType({tile.index: tile for tile in tiles[:resident]}),
         on_disk=frozenset(tile.index for tile in spilled),
         evidence=EvidenceBank(tuple(_keyframes(tensors, meta['keyframes']))),
@@ -221,7 +219,7 @@ def _checksum(tensors: Mapping[str, NDArray], text: str) -> int:
     crc = zlib.crc32(text.encode())
     for name in sorted(tensors):
         crc = zlib.crc32(name.encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data, crc)
     return crc
 
 
@@ -272,7 +270,7 @@ def _keyframe_header(keyframe: Keyframe) -> dict[str, Any]:
 def _keyframes(tensors: dict[str, NDArray], headers: list[dict[str, Any]]) -> list[Keyframe]:
     out = []
     for number, header in enumerate(headers):
-        *numbers, distortion, model = header['intrinsics']
+        width, height, fx, fy, cx, cy, distortion, model = header['intrinsics']
         out.append(
             Keyframe(
                 camera=header['camera'],
@@ -280,7 +278,7 @@ def _keyframes(tensors: dict[str, NDArray], headers: list[dict[str, Any]]) -> li
                 map_T_camera=tensors[f'keyframe/{number}/map_T_camera'],
                 jpeg=tensors[f'keyframe/{number}/jpeg'].tobytes(),
                 depth=tensors[f'keyframe/{number}/depth'],
-                intrinsics=Intrinsics(*numbers, tuple(distortion), model),
+                intrinsics=Intrinsics(width, height, fx, fy, cx, cy, tuple(distortion), model),
             )
         )
     return out

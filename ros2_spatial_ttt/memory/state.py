@@ -63,8 +63,8 @@ def tile_tensors(tile: Tile) -> dict[str, NDArray]:
     """Return {name: array} of everything in a tile."""
     out = {f'places/{name}': array for name, array in tile.places.arrays().items()}
     out |= {f'geometry/{name}': tensor for name, tensor in tile.geometry.tensors().items()}
-    for sector, field in tile.appearance.items():
-        out |= {f'appearance/{sector}/{name}': t for name, t in field.tensors().items()}
+    for sector, look in tile.appearance.items():
+        out |= {f'appearance/{sector}/{name}': t for name, t in look.tensors().items()}
     return out
 
 

@@ -194,7 +194,9 @@ class Writer:
         values: NDArray[np.float32],
     ) -> FieldState:
         weights = np.ones(len(points), np.float32)
-        return self._runtime.update(kind, state, _padded(points), _padded(values), _padded(weights))
+        return self._runtime.update(
+            kind, state, _padded(points), _padded(values), _padded(weights)
+        )
 
     def _empty_appearance(self) -> FieldState:
         manifest = self._runtime.manifest

@@ -39,7 +39,9 @@ def lattice(region: Region) -> NDArray[np.float64]:
     """Return points (n, 3) spread evenly through a box: 0.25 m apart, wider in large boxes."""
     low, high = np.asarray(region.minimum, float), np.asarray(region.maximum, float)
     size = high - low
-    step = max(0.25, float(np.cbrt(max(float(np.prod(np.maximum(size, 0.25))), 1e-9) / _MOST_POINTS)))
+    step = max(
+        0.25, float(np.cbrt(max(float(np.prod(np.maximum(size, 0.25))), 1e-9) / _MOST_POINTS))
+    )
     # A long thin box would still give too many points along its length.
     counts = np.minimum(np.floor(size / step).astype(int) + 1, _MOST_POINTS)
     axes = [

@@ -49,7 +49,9 @@ class _Found:
 class QueryEngine:
     """Answers questions about a state; keeps only the objects it named, for '#ID'."""
 
-    def __init__(self, config: ReadConfig, runtime: Runtime, reader: Reader, grid: TileGrid) -> None:
+    def __init__(
+        self, config: ReadConfig, runtime: Runtime, reader: Reader, grid: TileGrid
+    ) -> None:
         self._config = config
         self._runtime = runtime
         self._reader = reader
@@ -113,7 +115,9 @@ class QueryEngine:
         return Answer(
             code=ResultCode.OK,
             instances=found.instances,
-            value=float(sum(i.confidence >= self._config.found_threshold for i in found.instances)),
+            value=float(
+                sum(i.confidence >= self._config.found_threshold for i in found.instances)
+            ),
             value_low=low,
             value_high=high,
             unit='places',
@@ -142,7 +146,9 @@ class QueryEngine:
 
     def _nearest(self, state: MemoryState, query: Query) -> Answer:
         if query.viewpoint is None:
-            raise BadRequest('NEAREST needs a viewpoint: set it, or wait until the robot has a pose')
+            raise BadRequest(
+                'NEAREST needs a viewpoint: set it, or wait until the robot has a pose'
+            )
         observer = query.viewpoint[:3, 3]
         if query.examples:
             found = self._search(state, query, _one_example(query))
@@ -291,7 +297,7 @@ class QueryEngine:
             known = self._objects.get(int(label[1:])) if label[1:].isdecimal() else None
         if known is None:
             raise BadRequest(
-                f"label {label!r}: no object with this id in the last {_REMEMBERED_OBJECTS} "
+                f'label {label!r}: no object with this id in the last {_REMEMBERED_OBJECTS} '
                 "answered; ask LOCATE first and refer to an object's id as '#ID'"
             )
         return known

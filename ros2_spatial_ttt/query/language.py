@@ -18,7 +18,8 @@ _PATTERNS: tuple[tuple[QueryType, str], ...] = (
     (QueryType.DISTANCE, r'how far (?:away )?is (?:the )?(?P<a>.+?)(?: away)?'),
     (
         QueryType.DISTANCE,
-        r'(?:what is )?the distance (?:between|from) (?:the )?(?P<a>.+?) (?:and|to) (?:the )?(?P<b>.+)',
+        r'(?:what is )?the distance (?:between|from) (?:the )?(?P<a>.+?)'
+        r' (?:and|to) (?:the )?(?P<b>.+)',
     ),
     (QueryType.ROOM_SIZE, r'how (?:big|large) is (?:the|this) room'),
     (QueryType.SIZE, r'how (?:big|large|tall|wide|long) is (?:the )?(?P<a>.+)'),
@@ -30,7 +31,10 @@ _PATTERNS: tuple[tuple[QueryType, str], ...] = (
         r"(?:where is|what is|where's) the (?:nearest|closest) (?P<a>.+)",
     ),
     (QueryType.RELOCALIZE, r'where (?:am i|are we)'),
-    (QueryType.LOCATE, r"(?:where is|where are|where's|find|locate) (?:the |a |an |my )?(?P<a>.+)"),
+    (
+        QueryType.LOCATE,
+        r"(?:where is|where are|where's|find|locate) (?:the |a |an |my )?(?P<a>.+)",
+    ),
     (QueryType.DESCRIBE, r'(?:what is|what do you know about|describe) (?:there|here|this|.+)'),
 )
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,25 +99,25 @@ def _window_count(side: float, reach: float) -> int:
     return int(np.clip(round(side / reach), 1, _MOST_WINDOWS))
 
 
-def _window_offsets(side: float, reach: float, count: int) -> NDArray[np.float64]:
+def _window_offsets(side: float, reach: float, count: int) -> NDArray[Any]:
     return (np.arange(count) - (count - 1) / 2) * max(side / count, reach if count > 1 else 0.0)
 
 
 def _cut(
     image: NDArray[np.uint8], centre: NDArray[np.float64], reach: float, window: int
 ) -> NDArray[np.uint8]:
-    """Return the window around a pixel, shifted to lie inside the image where it is large enough."""
+    """Return the window around a pixel, shifted to lie inside the image where that is possible."""
     rows, columns = image.shape[:2]
     size = round(reach)
     left = round(float(np.clip(centre[0] - size / 2, 0, max(columns - size, 0))))
     top = round(float(np.clip(centre[1] - size / 2, 0, max(rows - size, 0))))
-    part = image[top : top + size, left : left + size]
+    part: NDArray[Any] = image[top : top + size, left : left + size]
     missing_y, missing_x = size - part.shape[0], size - part.shape[1]
     if missing_x > 0 or missing_y > 0:
         borders = (missing_y // 2, missing_y - missing_y // 2)
         sides = (missing_x // 2, missing_x - missing_x // 2)
         part = cv2.copyMakeBorder(part, *borders, *sides, cv2.BORDER_REPLICATE)
-    small: NDArray[np.uint8] = cv2.resize(part, (window, window), interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(part, (window, window), interpolation=cv2.INTER_AREA)
     return small
 
 
@@ -126,8 +127,10 @@ def peaks(
     """Return the best separate places, best first.
 
     Args:
-        places: candidates. score: (n,) how much each looks like the example.
-        separation_m: least distance between two peaks. most: how many at most.
+        places: candidates.
+        score: (n,) how much each looks like the example.
+        separation_m: least distance between two peaks.
+        most: how many at most.
     """
     if not len(places):
         return []

@@ -141,7 +141,8 @@ class Runtime(Protocol):
         """Return a field of ``kind`` after samples; ``state`` is not changed.
 
         Args:
-            kind: which field. state: before.
+            kind: which field.
+            state: before.
             points: (N, 3) m in the tile, N at least 1.
             values: (N, C), column 0 is 1.
             weights: (N,) at least 0; 0 = no sample.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from ros2_spatial_ttt.runtime.base import (
 
 __all__ = ['ReferenceRuntime']
 
-Array = NDArray[np.float64]
+# float64 throughout; the protocol's float32 states what the other runtimes take and give.
+Array = NDArray[Any]
 
 
 class ReferenceRuntime:
@@ -36,7 +37,7 @@ class ReferenceRuntime:
         weights = load_file(manifest.folder / 'weights.safetensors')
         self._weights = {name: value.astype(np.float64) for name, value in weights.items()}
         rule = manifest.rule
-        self._rule = {**rule, 'steps': int(rule['steps'])}
+        self._rule: dict[str, Any] = {**rule, 'steps': int(rule['steps'])}
 
     def encode(self, chunk: ChunkInput) -> Samples:
         """See ``Runtime.encode``; float64."""
@@ -110,7 +111,12 @@ def _kept(values: Array, weight: Array) -> Array:
 
 
 def _convolved(
-    x: Array, kernel: Array, *, stride: int, padding: int, mode: Literal['constant', 'edge'] = 'constant'
+    x: Array,
+    kernel: Array,
+    *,
+    stride: int,
+    padding: int,
+    mode: Literal['constant', 'edge'] = 'constant',
 ) -> Array:
     """Return the cross-correlation of x (F, I, H, W) with kernel (O, I, k, k)."""
     pad = ((0, 0), (0, 0), (padding, padding), (padding, padding))

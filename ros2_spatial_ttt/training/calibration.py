@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -71,6 +70,8 @@ def found_score(
     Args:
         folder: exported model; its present ``found_score`` does not matter.
         seeds: of the rendered rooms, at least two.
+        frames: rendered per room.
+        within_m: largest error of a right answer.
     """
     memories, examples = [], []
     for seed in seeds:
@@ -110,7 +111,7 @@ def _example(frame: Frame, rng: np.random.Generator) -> tuple[Example, NDArray[n
 
 
 def _best(memory: SpatialMemory, example: Example) -> tuple[float, NDArray[np.float64]]:
-    """Return the read score, recovered from the confidence, and the position of the best answer."""
+    """Return the read score, recovered from the confidence, and place of the best answer."""
     answer = memory.query(Query(QueryType.LOCATE, examples=(example,), max_results=1))
     half, slope = memory.manifest.found_score
     best = answer.instances[0]

@@ -3,7 +3,8 @@
 """``spatial-ttt export``: a model folder that every runtime reads.
 
 Writes encode.onnx, embed.onnx, {appearance,geometry}_{update,read}.onnx, omega.safetensors,
-weights.safetensors and manifest.yaml. All state is explicit: inputs ``state/...``, outputs ``next_state/...``.
+weights.safetensors and manifest.yaml. All state is explicit: inputs ``state/...``, outputs
+``next_state/...``.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _update_graph(rule: FieldRule, features: int, channels: int) -> onnx.ModelPr
         [*(f'state/{name}' for name in state), *update.inputs[3:]],
         [f'next_state/{name}' for name in state],
         dynamic=((None, None, None, many, many, many, None),),
-        parts=[CustomPart(update, arguments, {name: many for name in update.inputs[3:6]})],
+        parts=[CustomPart(update, arguments, dict.fromkeys(update.inputs[3:6], many))],
     )
 
 
@@ -204,7 +205,8 @@ def _write_manifest(
     score: tuple[float, float],
 ) -> None:
     files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
     }
     manifest = {
         'artefact_version': ARTEFACT_VERSION,

@@ -136,10 +136,16 @@ def free_fractions(config: EncoderConfig) -> Tensor:
 
 
 class FrameEncoder(nn.Module):
-    """Frames of one camera to weighted samples: surface where depth was measured, free before it."""
+    """Frames of one camera to samples: surface where depth was measured, free space before it."""
 
     inputs = ('image', 'depth', 'ray', 'tile_T_camera', 'frame_valid')
-    outputs = ('surface_points', 'surface_values', 'surface_weights', 'free_points', 'free_weights')
+    outputs = (
+        'surface_points',
+        'surface_values',
+        'surface_weights',
+        'free_points',
+        'free_weights',
+    )
 
     def __init__(self, config: EncoderConfig, backbone: nn.Module) -> None:
         super().__init__()
@@ -177,7 +183,7 @@ class FrameEncoder(nn.Module):
     def _geometry(
         self, depth: Tensor, ray: Tensor, tile_T_camera: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Geometry embedding: 3D point of the surface, of free space, view direction, free depth."""
+        """Return the surface point, the free point, the view direction and the free depth."""
         rotation, origin = tile_T_camera[:, :, :3], tile_T_camera[:, None, :, 3]
         direction = ray @ rotation.transpose(1, 2)  # (F, T, 3), metres per metre of depth
         length = torch.sqrt((ray * ray).sum(dim=1))  # (T,)

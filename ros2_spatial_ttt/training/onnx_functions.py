@@ -42,7 +42,7 @@ class FunctionBody(nn.Module):
 
 @dataclass(frozen=True)
 class CustomPart:
-    """A custom part of a graph: a module with ``function_name``, ``inputs``, ``outputs``, ``body``.
+    """A part of a graph: a module with ``function_name``, ``inputs``, ``outputs``, ``body``.
 
     Attributes:
         module: the part. arguments: example inputs.
@@ -68,7 +68,8 @@ def export_graph(
     Args:
         module: to be traced; a custom part in it leaves one node.
         arguments: example inputs, nested as the module takes them.
-        inputs, outputs: names in flattened order.
+        inputs: names in flattened order.
+        outputs: names in flattened order.
         dynamic: shapes as torch.export takes them, nested like ``arguments``; None = all fixed.
         parts: custom parts whose bodies are added as local functions.
     """

@@ -86,17 +86,16 @@ class Peer:
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
-    def begin(self, kind, name, request, *, alive=lambda: True):
+    def client(self, kind, name):
+        """Return the client of a service."""
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+        return self._clients[name]
+
+    def begin(self, kind, name, request):
         """Call a service; returns a function that waits for the response."""
-        client = self._clients.get(name)
-        if client is None:
-            client = self._clients[name] = self.node.create_client(kind, name)
-            until(lambda: client.service_is_ready() or not alive(), what=f'service {name}')
-            # A client knows of its server before the server knows of it; answers get lost then.
-            time.sleep(0.3)
-        assert alive(), f'the process that serves {name} has ended'
         done = threading.Event()
-        future = client.call_async(request)
+        future = self.client(kind, name).call_async(request)
         future.add_done_callback(lambda _: done.set())
 
         def result(timeout_s=WAIT_S):
@@ -104,6 +103,22 @@ class Peer:
             return future.result()
 
         return result
+
+    def first_answer(self, kind, name, *, alive):
+        """Ask again and again for the first answer of a service in a new process.
+
+        A client knows of its server before the server knows of it, and answers get lost then.
+        Clients made before this one are known when this one is.
+        """
+        end_s = time.monotonic() + WAIT_S
+        until(lambda: self.client(kind, name).service_is_ready() or not alive(), what=f'{name}')
+        while alive():
+            try:
+                return self.begin(kind, name, kind.Request())(timeout_s=1.0)
+            except AssertionError:
+                if time.monotonic() > end_s:
+                    raise
+        raise AssertionError(f'the process that serves {name} has ended')
 
     def listen(self, kind, topic, *, latched):
         """Subscribe; returns the list that fills with messages."""
@@ -144,6 +159,7 @@ class NodeProcess:
                 env={**os.environ, 'PYTHONUNBUFFERED': '1'},
             )
         self._statuses = peer.listen(MemoryStatus, f'{self.name}/status', latched=True)
+        self._met = False
         self.namespace = namespace
         self.camera = Camera(peer, namespace, 'front')
         self.until = until
@@ -235,8 +251,16 @@ class NodeProcess:
         """Return {reason: count} of a status message."""
         return dict(zip(status.refused_reasons, status.refused_counts, strict=True))
 
+    def written(self, stamp_ns):
+        """Return the status once the frame of that stamp is in the memory."""
+        sec, nanosec = divmod(stamp_ns, NS)
+        return self.status(
+            lambda s: (s.newest_stamp.sec, s.newest_stamp.nanosec) == (sec, nanosec),
+            what=f'a memory whose newest frame is of {stamp_ns} ns',
+        )
+
     def settled(self):
-        """Return the status once all that came is in the memory."""
+        """Return the status once nothing changes any more."""
         last = self.status()
         while True:
             time.sleep(0.4)
@@ -248,11 +272,39 @@ class NodeProcess:
                 return current
             last = current
 
+    def _meet(self):
+        """Have the process know all clients before the first request."""
+        from lifecycle_msgs.srv import ChangeState, GetState
+        from rcl_interfaces.srv import DescribeParameters, SetParameters
+        from std_srvs.srv import Trigger
+
+        from spatial_ttt import srv
+
+        for kind, service in (
+            (ChangeState, 'change_state'),
+            (SetParameters, 'set_parameters'),
+            (DescribeParameters, 'describe_parameters'),
+            (srv.SpatialQuery, 'query'),
+            (srv.SaveMemory, 'save'),
+            (srv.LoadMemory, 'load'),
+            (srv.ForgetMemory, 'forget'),
+            (srv.WatchObject, 'watch'),
+            (Trigger, 'reset'),
+        ):
+            self.peer.client(kind, f'{self.name}/{service}')
+        self.peer.first_answer(
+            GetState, f'{self.name}/get_state', alive=lambda: self.process.poll() is None
+        )
+        self._met = True
+
     def begin(self, kind, name, request):
         """Call one of the node's services; returns a function that waits for the response."""
-        alive = lambda: self.process.poll() is None  # noqa: E731
         try:
-            return self.peer.begin(kind, f'{self.name}/{name}', request, alive=alive)
+            if not self._met:
+                self._meet()
+            client = self.peer.client(kind, f'{self.name}/{name}')
+            until(client.service_is_ready, what=f'service {name}')
+            return self.peer.begin(kind, f'{self.name}/{name}', request)
         except AssertionError as error:
             raise AssertionError(f'{error}\n{self.log[-3000:]}') from None
 
@@ -455,8 +507,7 @@ def shared(start_node, tour):
     for frame in tour[:half]:
         node.camera.send(frame)
         node.pause()
-    node.status(lambda s: s.frames_accepted == half, what=f'{half} frames accepted')
-    node.settled()
+    assert node.written(tour[half - 1].stamp_ns).frames_accepted == half
     return node
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -137,10 +138,11 @@ def test_twenty_cycles_leak_nothing(spare, tour):
         spare.camera.send(tour[0])
         sizes.append(spare.sizes())
     spare.status()
-    settled, last = sizes[5], sizes[-1]
-    assert last[0] <= settled[0] + 1, f'threads {settled[0]} -> {last[0]}'
-    assert last[1] <= settled[1] + 1, f'files {settled[1]} -> {last[1]}'
-    assert last[2] <= settled[2] + 8.0, f'resident MiB {[round(s[2], 1) for s in sizes]}'
+    early, late = (np.median(part, axis=0) for part in (sizes[4:9], sizes[-5:]))
+    assert late[0] <= early[0], f'threads {[s[0] for s in sizes]}'
+    assert late[1] <= early[1], f'open files {[s[1] for s in sizes]}'
+    # One forgotten memory in 12 cycles would be more; pages freed but kept are less.
+    assert late[2] <= early[2] + 30.0, f'resident MiB {[round(s[2], 1) for s in sizes]}'
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -217,8 +219,7 @@ def test_installed_executable_answers_and_ends(peer):
         from lifecycle_msgs.srv import GetState
 
         name = '/installed/spatial_memory/get_state'
-        alive = lambda: process.poll() is None  # noqa: E731
-        answer = peer.begin(GetState, name, GetState.Request(), alive=alive)()
+        answer = peer.first_answer(GetState, name, alive=lambda: process.poll() is None)
         assert answer.current_state.label == 'unconfigured'
         start_s = time.monotonic()
         process.send_signal(signal.SIGTERM)
