@@ -25,7 +25,7 @@ from ros2_spatial_ttt.config import to_flat
 from ros2_spatial_ttt.ros import params
 from ros2_spatial_ttt.ros.guard import guarded
 from ros2_spatial_ttt.ros.log_bridge import RosLogHandler
-from ros2_spatial_ttt.ros.parts import Parts
+from ros2_spatial_ttt.ros.parts import Ending, Parts
 from ros2_spatial_ttt.ros.settings import Settings, resolve
 
 __all__ = ['MemoryNode', 'main']
@@ -34,7 +34,7 @@ NODE_NAME = 'spatial_memory'
 # More than can be busy at once, so that a question is answered BUSY instead of waiting.
 THREADS = 12
 # The process must be gone 2 s after a signal; the interpreter needs some of it to end.
-SIGNAL_S, EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.1, 0.3, 1.0, 1.7
+SIGNAL_S, EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.1, 0.3, 0.7, 1.7
 
 
 class MemoryNode(LifecycleNode):
@@ -91,16 +91,16 @@ class MemoryNode(LifecycleNode):
         if self._parts is not None:
             self._parts.report()
 
-    def finish(self, *, timeout_s: float) -> bool:
-        """End at a signal, outside of a transition; False when something was left undone."""
+    def finish(self, *, timeout_s: float) -> Ending:
+        """End at a signal, outside of a transition."""
         return self._release(save_last=True, timeout_s=timeout_s)
 
-    def _release(self, **options: Any) -> bool:
+    def _release(self, **options: Any) -> Ending:
         parts, self._parts = self._parts, None
-        done = parts is None or parts.close(**options)
+        ending = Ending() if parts is None else parts.close(**options)
         del parts
         _return_memory()
-        return done
+        return ending
 
     def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
         fixed = [item.name for item in parameters if params.is_own(item.name)]
@@ -130,11 +130,15 @@ def main(args: list[str] | None = None) -> int:
     # A transition, an update or a library that hangs must not keep the process.
     threading.Thread(target=_give_up, daemon=True).start()
     executor.shutdown(timeout_sec=EXECUTOR_S)
-    done = node.finish(timeout_s=WORKER_S)
+    ending = node.finish(timeout_s=WORKER_S)
+    code = 0 if ending.saved else 1
     spinner.join()
     node.destroy_node()
     rclpy.try_shutdown()
-    return 0 if done else 1
+    if not ending.worker_ended:
+        # The interpreter would abort while that thread is inside the runtime.
+        _exit_now(code)
+    return code
 
 
 def _spin(executor: Any, node: MemoryNode, asked_to_end: threading.Event) -> None:
@@ -164,8 +168,13 @@ def _return_memory() -> None:
 def _give_up() -> None:
     threading.Event().wait(GIVE_UP_S)
     print(f'{NODE_NAME}: not finished {GIVE_UP_S} s after the signal, ending', file=sys.stderr)
+    _exit_now(1)
+
+
+def _exit_now(code: int) -> None:
+    sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(code)
 
 
 def _one_line(settings: Settings) -> str:

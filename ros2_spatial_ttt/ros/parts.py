@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -31,9 +32,17 @@ from ros2_spatial_ttt.ros.watch import Watches
 from ros2_spatial_ttt.ros.worker import Worker
 from spatial_ttt.srv import ForgetMemory, LoadMemory, SaveMemory, SpatialQuery, WatchObject
 
-__all__ = ['Parts']
+__all__ = ['Ending', 'Parts']
 
 CLEANUP_S = 10.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How closing went: whether a snapshot that was due is on disk, and the worker is gone."""
+
+    saved: bool = True
+    worker_ended: bool = True
 
 
 class Parts:
@@ -52,7 +61,7 @@ class Parts:
         self._settings = settings
         self._log = node.get_logger()
         self._save_last = False
-        self._in_time = True
+        self._ending = Ending()
         self._stop_s = CLEANUP_S
         # The status comes from a timer and after transitions.
         self._reporting = threading.Lock()
@@ -76,19 +85,16 @@ class Parts:
         """Publish ~/status and /diagnostics; an error is logged."""
         self._logged(self._report)()
 
-    def close(self, *, save_last: bool = False, timeout_s: float = CLEANUP_S) -> bool:
+    def close(self, *, save_last: bool = False, timeout_s: float = CLEANUP_S) -> Ending:
         """Release everything in reverse order.
 
         Args:
             save_last: write the snapshot of ``snapshot.on_shutdown``, if one is named.
             timeout_s: how long to wait for the worker.
-
-        Returns:
-            False when the worker did not end in time or could not write the snapshot.
         """
         self._save_last, self._stop_s = save_last, timeout_s
         self._stack.close()
-        return self._in_time
+        return self._ending
 
     def _build_memory(self, stack: ExitStack) -> None:
         config = self._settings.node
@@ -262,17 +268,25 @@ class Parts:
         self._watches.note_update()
 
     def _stop_worker(self) -> None:
-        name = self._settings.node.snapshot.on_shutdown if self._save_last else ''
-        saved: list[str] = []
-        last = (lambda: saved.append(str(self._commands.save_as(name)))) if name else None
-        ended = self._worker.stop(timeout_s=self._stop_s, last=last)
+        ended = self._worker.stop(timeout_s=self._stop_s)
         if not ended:
-            self._log.error(f'the memory did not finish within {self._stop_s:.1f} s')
-        if name and saved:
-            self._log.info(f'last snapshot in {saved[0]}')
-        elif name:
-            self._log.error(f'the last snapshot {name!r} was not written')
-        self._in_time = ended and bool(saved) == bool(name)
+            self._log.warning(
+                f'the update in flight did not end within {self._stop_s:.1f} s; the frames of '
+                'its chunk are lost'
+            )
+        name = self._settings.node.snapshot.on_shutdown
+        saved = self._save(name) if self._save_last and name else True
+        self._ending = Ending(saved=saved, worker_ended=ended)
+
+    def _save(self, name: str) -> bool:
+        """Write the last snapshot; it does not need the worker to have ended."""
+        try:
+            self._log.info(f'last snapshot in {self._commands.save_as(name)}')
+        except Exception:
+            trace = traceback.format_exc()
+            self._log.error(f'the last snapshot {name!r} was not written:\n{trace}')
+            return False
+        return True
 
     def _ros_now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds

@@ -48,7 +48,6 @@ class Worker:
         self._flush_ns: int | None = None
         self._flush_all = False
         self._stopping = False
-        self._last: Callable[[], None] | None = None
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name='memory', daemon=True)
         self.errors = 0
@@ -83,15 +82,15 @@ class Worker:
                 self._flush_ns = now_ns
             self._wake.notify()
 
-    def stop(self, *, timeout_s: float, last: Callable[[], None] | None = None) -> bool:
-        """Drop what waits, flush, run ``last`` in the worker's thread and end it.
+    def stop(self, *, timeout_s: float) -> bool:
+        """Drop what waits, flush and end the thread.
 
         Returns:
             False when the thread did not end in time; it then ends with the process.
         """
         with self._wake:
             waiting, self._frames = list(self._frames), deque()
-            self._flush_all, self._last, self._stopping = True, last, True
+            self._flush_all, self._stopping = True, True
             self._wake.notify()
         for frame in waiting:
             self._drop(frame, Refusal.INACTIVE, 'the node is stopping')
@@ -102,13 +101,8 @@ class Worker:
         self._refusals(reason, f'frame of {frame.camera} at {frame.stamp_ns} ns dropped, {why}')
 
     def _run(self) -> None:
-        while True:
-            job = self._next()
-            if job is None:
-                break
+        while (job := self._next()) is not None:
             self._guarded(job)
-        if self._last is not None:
-            self._guarded(self._last)
 
     def _next(self) -> Callable[[], None] | None:
         """Wait for a frame, then a flush, then the end."""

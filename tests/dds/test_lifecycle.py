@@ -109,7 +109,7 @@ def test_deactivated_node_takes_nothing_in_and_still_answers(spare, tour):
         spare.pause()
     spare.status(lambda s: s.frames_accepted == 4, what='4 frames')
     assert spare.transition('deactivate')
-    before = spare.settled()
+    before = spare.written(tour[3].stamp_ns)
     assert before.state == 'inactive'
     for frame in tour[4:8]:
         spare.camera.send(frame)
