@@ -18,7 +18,7 @@ __all__ = ['COMMANDS', 'main']
 COMMANDS = {
     'replay': ('ros2_spatial_ttt.replay.run', 'feed a recording to a memory, or play it over DDS'),
     'demo': (
-        'ros2_spatial_ttt.replay.demo',
+        'ros2_spatial_ttt.demo.run',
         'start the node, play a recording, ask questions, draw a map',
     ),
     'simulate': ('ros2_spatial_ttt.sim.recording', 'write a recording of a generated room'),

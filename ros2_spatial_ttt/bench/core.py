@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ros2_spatial_ttt.bench import material
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-from ros2_spatial_ttt.types import Example, Query, QueryType
+from ros2_spatial_ttt.types import Example, Frame, Query, QueryType
 
 __all__ = ['add_arguments', 'run', 'summary']
 
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--frames', type=int, default=240, help='frames fed')
     parser.add_argument('--rate', type=float, default=30.0, help='stamps per second')
     parser.add_argument('--queries', type=int, default=40, help='questions asked afterwards')
+    parser.add_argument('--live', type=int, default=20, help='questions right after an update')
     parser.add_argument('--model', default=MemoryConfig().model, help='name or folder')
     parser.add_argument(
         '--threads', type=int, default=MemoryConfig().threads, help='of the runtime'
@@ -64,33 +66,54 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     values = {'model': arguments.model, 'threads': arguments.threads}
     memory = SpatialMemory(from_flat(MemoryConfig, values | material.FLYING))
     times_ms = _watch(memory.runtime)
-    parts: dict[str, list[float]] = {'frame with update': [], 'frame without update': []}
+    chunk = memory.manifest.chunk_frames
+    stream = material.looped(frames, arguments.frames + arguments.live * chunk)
     start = time.perf_counter()
-    stream = material.looped(frames, arguments.frames)
-    for frame in tqdm(stream, total=arguments.frames, desc='frames', disable=None):
+    parts = _feed(memory, itertools.islice(stream, arguments.frames), arguments.frames)
+    feed_s = time.perf_counter() - start
+    results: dict[str, Any] = {
+        'frames_per_s': arguments.frames / feed_s,
+        'frames.accepted': memory.status().frames_accepted,
+        'state_bytes': memory.status().state_bytes,
+        'state_bytes_used': memory.status().state_bytes_used,
+        'rss_mib': psutil.Process().memory_info().rss / 2**20,
+    }
+    parts |= _taken(times_ms, 'in feeding')
+    pictures = itertools.cycle(material.example_pictures(frames, 16))
+    _ask(memory, next(pictures))  # fills what is kept between updates
+    times_ms.clear()
+    parts['query, no update since'] = [
+        _ask(memory, next(pictures)) for _ in range(arguments.queries)
+    ]
+    parts |= _taken(times_ms, 'in queries, no update since')
+    # A robot asks while it looks around: what was read before an update must be read again.
+    parts['query after an update'] = []
+    for _ in range(arguments.live):
+        _feed(memory, itertools.islice(stream, chunk), chunk)
+        parts['query after an update'].append(_ask(memory, next(pictures)))
+    parts['read after an update'] = times_ms['read']  # feeding does not read
+    for part, times in parts.items():
+        results |= _percentiles(part, times)
+    return results
+
+
+def _feed(memory: SpatialMemory, stream: Iterator[Frame], count: int) -> dict[str, list[float]]:
+    """Feed the frames, flush, and return the milliseconds per frame with and without update."""
+    parts: dict[str, list[float]] = {'frame with update': [], 'frame without update': []}
+    for frame in tqdm(stream, total=count, desc='frames', leave=False, disable=None):
         before = time.perf_counter()
         result = memory.feed_frame(frame)
         kind = 'frame with update' if result.chunk_updated else 'frame without update'
         parts[kind].append(1e3 * (time.perf_counter() - before))
     memory.flush()
-    feed_s = time.perf_counter() - start
-    feeding = dict(times_ms)
+    return parts
+
+
+def _taken(times_ms: dict[str, list[float]], where: str) -> dict[str, list[float]]:
+    """Return what was noted so far, by part and place, and start anew."""
+    out = {f'{part} {where}': list(times) for part, times in times_ms.items()}
     times_ms.clear()
-    pictures = material.example_pictures(frames, 16)
-    parts['query'] = [_ask(memory, pictures[i % len(pictures)]) for i in range(arguments.queries)]
-    parts |= {f'{part} in feeding': times for part, times in feeding.items()}
-    parts |= {f'{part} in queries': times for part, times in times_ms.items()}
-    accepted = memory.status().frames_accepted
-    results: dict[str, Any] = {
-        'frames_per_s': accepted / feed_s,
-        'frames.accepted': accepted,
-        'state_bytes': memory.status().state_bytes,
-        'state_bytes_used': memory.status().state_bytes_used,
-        'rss_mib': psutil.Process().memory_info().rss / 2**20,
-    }
-    for part, times in parts.items():
-        results |= _percentiles(part, times)
-    return results
+    return out
 
 
 def _ask(memory: SpatialMemory, picture: np.ndarray) -> float:
@@ -103,7 +126,7 @@ def _ask(memory: SpatialMemory, picture: np.ndarray) -> float:
 def _percentiles(part: str, times_ms: list[float]) -> dict[str, Any]:
     if not times_ms:
         return {}
-    key = part.replace(' ', '_')
+    key = part.replace(', ', ' ').replace(' ', '_')
     return {
         f'{key}.calls': len(times_ms),
         f'{key}.total_ms': float(np.sum(times_ms)),

@@ -52,13 +52,24 @@ def tile_without_region(
 
 
 def tile_without_time(
-    tile: Tile, since_ns: int, until_ns: int, omega: dict[str, NDArray]
+    tile: Tile,
+    since_ns: int,
+    until_ns: int,
+    omega: dict[str, NDArray],
+    *,
+    region: Region | None,
+    grid: TileGrid,
 ) -> tuple[Tile | None, int]:
-    """Return the tile without the places that were seen within a time only; see above."""
+    """Return the tile without the places that were seen within a time only; see above.
+
+    With a region of the map only places inside go. Free space has no stamps and stays.
+    """
     gone = (tile.places.first_ns >= since_ns) & (tile.places.last_ns <= until_ns)
+    if region is not None:
+        gone &= region.contains(tile.places.point + grid.centre(tile.index))
     if not gone.any():
         return tile, 0
-    if gone.all():
+    if region is None and gone.all():
         return None, len(tile.places)
     points = tile.places.point[gone].astype(np.float64)
     return _without(tile, points, ~gone, omega), int(gone.sum())

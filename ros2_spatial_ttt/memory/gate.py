@@ -16,7 +16,7 @@ from ros2_spatial_ttt.errors import FrameRefused, Refusal
 from ros2_spatial_ttt.geometry import rotation_angle
 from ros2_spatial_ttt.types import Frame
 
-__all__ = ['Gate', 'is_time_jump']
+__all__ = ['Gate', 'check_content', 'is_time_jump']
 
 # Pose noise that is no motion, however short the time between two frames.
 SLACK_M = 0.05
@@ -51,10 +51,7 @@ class Gate:
         return past is not None and is_time_jump(past.stamp_ns, frame.stamp_ns, self._config)
 
     def check(self, frame: Frame) -> None:
-        """Raise FrameRefused unless the frame may enter memory."""
-        _check_images(frame)
-        _check_depth(frame.depth)
-        _check_pose(frame.map_T_camera)
+        """Raise FrameRefused unless a sound frame may enter memory after those before it."""
         self._check_stamp(frame)
         self._check_motion(frame)
         self._check_frozen(frame)
@@ -102,7 +99,7 @@ class Gate:
         self._past[frame.camera] = _Past(
             stamp_ns=frame.stamp_ns,
             pose_stamp_ns=frame.stamp_ns,
-            map_T_camera=frame.map_T_camera,
+            map_T_camera=frame.map_T_camera.copy(),
             checksum=past.checksum if past else -1,
             repeats=past.repeats if past else 0,
         )
@@ -131,6 +128,13 @@ class Gate:
                 f'sharpness {sharpness:.2f} is below gate.min_sharpness '
                 f'{self._config.min_sharpness}',
             )
+
+
+def check_content(frame: Frame) -> None:
+    """Raise FrameRefused unless images, intrinsics and pose are sound in themselves."""
+    _check_images(frame)
+    _check_depth(frame.depth)
+    _check_pose(frame.map_T_camera)
 
 
 def is_time_jump(last_ns: int, stamp_ns: int, config: GateConfig) -> bool:

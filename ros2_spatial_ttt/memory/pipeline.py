@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from ros2_spatial_ttt.errors import FrameRefused, Refusal
 from ros2_spatial_ttt.memory.chunker import Chunker
 from ros2_spatial_ttt.memory.evidence import Keyframe, bank_bytes
 from ros2_spatial_ttt.memory.forgetting import tile_without_region, tile_without_time
-from ros2_spatial_ttt.memory.gate import Gate
+from ros2_spatial_ttt.memory.gate import Gate, check_content
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
@@ -40,6 +41,10 @@ from ros2_spatial_ttt.types import Answer, FeedResult, Frame, MemoryStatus, Quer
 __all__ = ['SpatialMemory']
 
 _LOG = logging.getLogger(__name__)
+
+# For this long after a question, places are read after every update instead of when asked.
+WARM_S = 10.0
+_END_OF_TIME = int(np.iinfo(np.int64).max)
 
 
 class SpatialMemory:
@@ -69,7 +74,9 @@ class SpatialMemory:
         )
         self._cameras: dict[str, CameraTokens] = {}
         self._state = MemoryState.empty(self.manifest.embedding)
+        self._asked_at = float('-inf')
         self._write_lock = threading.Lock()
+        self._save_lock = threading.Lock()
         self._count_lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -85,10 +92,11 @@ class SpatialMemory:
         """
         with self._write_lock:
             self._count('received')
-            if self._gate.jumped_back(frame) and self.config.gate.time_jump == 'reset':
-                _LOG.warning('time went back (a bag loops?): the memory starts anew')
-                self._reset()
             try:
+                check_content(frame)
+                if self._gate.jumped_back(frame) and self.config.gate.time_jump == 'reset':
+                    _LOG.warning('time went back (a bag loops?): the memory starts anew')
+                    self._reset()
                 prepared = self._prepared(frame)
             except FrameRefused as error:
                 return self._refusal(error)
@@ -121,7 +129,7 @@ class SpatialMemory:
             self._reset()
 
     def forget(self, region: Region | None = None, since_ns: int = 0, until_ns: int = 0) -> int:
-        """Forget what lies in a region, or was only seen within a time; return how many places.
+        """Forget what lies in a region and was only seen within a time; return how many places.
 
         Args:
             region: box in the map; None = everywhere.
@@ -132,9 +140,10 @@ class SpatialMemory:
             self._write_pending()
             state = self._state
             if region is None and not since_ns and not until_ns:
+                spilled = [self._shelf.get(index) for index in state.on_disk]
                 self._reset()
-                return sum(len(tile.places) for tile in state.tiles.values())
-            until = until_ns or np.iinfo(np.int64).max
+                return sum(len(tile.places) for tile in (*state.tiles.values(), *spilled))
+            until = until_ns or _END_OF_TIME
             tiles: dict[TileIndex, Tile] = {}
             gone = 0
             for index in sorted(state.tiles.keys() | state.on_disk):
@@ -168,7 +177,7 @@ class SpatialMemory:
                 budget=budget_bytes(self.config.tiles),
                 shelf=self._shelf,
             )
-            self._reset()
+            self._reset(keep=state.on_disk)
             self._state = state
 
     # Reading.
@@ -176,6 +185,7 @@ class SpatialMemory:
     def query(self, query: Query) -> Answer:
         """Answer a question from the last published state; never raises."""
         begin = time.perf_counter()
+        self._asked_at = time.monotonic()
         answer = self._engine.answer(self._state, query)
         latency_ms = 1e3 * (time.perf_counter() - begin)
         with self._count_lock:
@@ -189,8 +199,10 @@ class SpatialMemory:
         Raises:
             SnapshotError: it cannot be written; an older file of that name is still whole.
         """
-        path, state = Path(path), self._state
-        return save_state(path, state, self._shelf, self.manifest, self._snapshot_header())
+        with self._save_lock:
+            return save_state(
+                Path(path), self._state, self._shelf, self.manifest, self._snapshot_header()
+            )
 
     def read(self, points: NDArray[np.float64]) -> FieldPoints:
         """Return what the memory says at map points (n, 3), in their order."""
@@ -247,7 +259,9 @@ class SpatialMemory:
         self._gate.check(frame)
         camera = self._cameras.get(frame.camera)
         if camera is None or camera.intrinsics != frame.intrinsics:
-            camera = CameraTokens(frame.intrinsics, self.manifest)
+            camera = CameraTokens(
+                frame.intrinsics, self.manifest, depth_max_m=self.config.gate.depth_max_m
+            )
             self._cameras[frame.camera] = camera
         return camera.prepare(frame)
 
@@ -265,6 +279,9 @@ class SpatialMemory:
                 self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
             _LOG.error('update of %d frames rejected, not finite in %s', len(chunk), error)
             return False
+        if time.monotonic() - self._asked_at < WARM_S:
+            # Somebody asks: read what changed now, so that the next answer need not.
+            self._reader.places(self._state)
         with self._count_lock:
             self._update_ms.append(1e3 * (time.perf_counter() - begin))
         return True
@@ -273,17 +290,21 @@ class SpatialMemory:
         for chunk in self._chunker.take():
             self._write(chunk)
 
-    def _reset(self) -> None:
+    def _reset(self, *, keep: Collection[TileIndex] = ()) -> None:
+        """Start anew; on disk only the tiles ``keep`` stay."""
         self._gate.clear()
         self._chunker.clear()
+        self._shelf.clear(keep=keep)
         self._state = MemoryState.empty(self.manifest.embedding)
 
     def _without(
         self, tile: Tile, region: Region | None, since_ns: int, until_ns: int
     ) -> tuple[Tile | None, int]:
-        if region is None:
-            return tile_without_time(tile, since_ns, until_ns, self.runtime.omega)
-        return tile_without_region(tile, region, self.grid, self.runtime.omega)
+        if region is not None and since_ns == 0 and until_ns == _END_OF_TIME:
+            return tile_without_region(tile, region, self.grid, self.runtime.omega)
+        return tile_without_time(
+            tile, since_ns, until_ns, self.runtime.omega, region=region, grid=self.grid
+        )
 
     def _keep(
         self, left: Tile | None, old: Tile, tiles: dict[TileIndex, Tile], *, on_disk: bool

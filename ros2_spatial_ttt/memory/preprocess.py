@@ -17,6 +17,13 @@ from ros2_spatial_ttt.types import Frame, Intrinsics
 
 __all__ = ['CameraTokens', 'PreparedFrame', 'shrunk']
 
+# How many coefficients OpenCV takes for each model.
+_DISTORTION_LENGTHS = {
+    'plumb_bob': (0, 4, 5, 8, 12, 14),
+    'rational_polynomial': (0, 4, 5, 8, 12, 14),
+    'equidistant': (0, 4),
+}
+
 
 @dataclass(frozen=True)
 class PreparedFrame:
@@ -37,19 +44,23 @@ class PreparedFrame:
 
 
 def shrunk(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Return an image resized to width × height pixels by area averaging."""
+    """Return a new image of width × height pixels, resized by area averaging."""
     if image.shape[:2] == (height, width):
-        return np.ascontiguousarray(image)
+        return image.copy()
     small: NDArray[Any] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return small
 
 
 class CameraTokens:
-    """Where the tokens of one camera look: rays and the pixels their depth is taken from."""
+    """Where the tokens of one camera look: rays and the pixels their depth is taken from.
 
-    def __init__(self, intrinsics: Intrinsics, manifest: Manifest) -> None:
+    Depth beyond ``depth_max_m`` is not used.
+    """
+
+    def __init__(self, intrinsics: Intrinsics, manifest: Manifest, *, depth_max_m: float) -> None:
         self.intrinsics = intrinsics
         self._manifest = manifest
+        self._depth_max_m = min(depth_max_m, manifest.depth_max_m)
         rows, columns = manifest.grid
         v = (np.arange(rows) + 0.5) * intrinsics.height / rows - 0.5
         u = (np.arange(columns) + 0.5) * intrinsics.width / columns - 0.5
@@ -64,7 +75,7 @@ class CameraTokens:
         self._small_intrinsics = _scaled(intrinsics, manifest.image_width, manifest.image_height)
 
     def prepare(self, frame: Frame) -> PreparedFrame:
-        """Return the frame at the model's size."""
+        """Return the frame at the model's size, sharing no array with it."""
         assert frame.depth is not None
         return PreparedFrame(
             camera=frame.camera,
@@ -73,7 +84,7 @@ class CameraTokens:
             depth=self._token_depth(frame.depth),
             ray=self.ray,
             intrinsics=self._small_intrinsics,
-            map_T_camera=frame.map_T_camera,
+            map_T_camera=frame.map_T_camera.copy(),
         )
 
     def _token_depth(self, depth: NDArray) -> NDArray[np.float32]:
@@ -81,7 +92,7 @@ class CameraTokens:
         sample = depth[self._v, self._u]
         metres = sample * np.float32(0.001) if sample.dtype == np.uint16 else sample
         metres = metres.astype(np.float32)
-        usable = (metres > 0) & (metres <= self._manifest.depth_max_m)
+        usable = (metres > 0) & (metres <= self._depth_max_m)
         metres = np.sort(np.where(usable, metres, np.inf), axis=0)
         count = usable.sum(axis=0)
         middle = np.maximum(count - 1, 0) // 2
@@ -91,21 +102,33 @@ class CameraTokens:
 
 def _rays(pixels: NDArray[np.float64], k: Intrinsics) -> NDArray[np.float32]:
     matrix = np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
-    distortion = np.asarray(k.distortion, np.float64)
+    distortion = np.asarray(k.distortion or (0.0,) * 4, np.float64)
     xy: NDArray[Any]
-    if not distortion.any():
+    _check_distortion(k)
+    if k.model == 'equidistant':
+        # Without coefficients this is still a fisheye.
+        xy = cv2.fisheye.undistortPoints(pixels[:, None], matrix, distortion)[:, 0]
+    elif not distortion.any():
         xy = (pixels - (k.cx, k.cy)) / (k.fx, k.fy)
-    elif k.model == 'equidistant':
-        xy = cv2.fisheye.undistortPoints(pixels[:, None], matrix, distortion[:4])[:, 0]
-    elif k.model in ('plumb_bob', 'rational_polynomial'):
-        xy = cv2.undistortPoints(pixels[:, None], matrix, distortion)[:, 0]
     else:
+        xy = cv2.undistortPoints(pixels[:, None], matrix, distortion)[:, 0]
+    return np.concatenate([xy, np.ones((len(xy), 1))], axis=1).astype(np.float32)
+
+
+def _check_distortion(k: Intrinsics) -> None:
+    if k.model not in _DISTORTION_LENGTHS:
         raise FrameRefused(
             Refusal.INTRINSICS,
-            f"distortion model {k.model!r}: expected 'plumb_bob', 'rational_polynomial' or "
-            "'equidistant'; rectify the images or set the model in CameraInfo",
+            f'distortion model {k.model!r}: expected one of {list(_DISTORTION_LENGTHS)}; rectify '
+            'the images or set the model in CameraInfo',
         )
-    return np.concatenate([xy, np.ones((len(xy), 1))], axis=1).astype(np.float32)
+    lengths = _DISTORTION_LENGTHS[k.model]
+    if len(k.distortion) not in lengths:
+        raise FrameRefused(
+            Refusal.INTRINSICS,
+            f'distortion model {k.model!r}: expected {lengths} coefficients, got '
+            f'{len(k.distortion)}; calibrate the camera or check its CameraInfo',
+        )
 
 
 def _scaled(k: Intrinsics, width: int, height: int) -> Intrinsics:

@@ -4,13 +4,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.memory.field import COLOUR, EMBEDDING, OBSERVED, OCCUPIED, SEEN
+from ros2_spatial_ttt.memory.field import (
+    COLOUR,
+    EMBEDDING,
+    OBSERVED,
+    OCCUPIED,
+    SEEN,
+    FieldState,
+)
 from ros2_spatial_ttt.memory.lens import Lens
 from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.state import MemoryState
@@ -162,10 +169,9 @@ class Reader:
         seen_at_all = np.full((len(points), 1), 1e-6)
         scale = {}
         for sector, field in tile.appearance.items():
-            look = self._runtime.read('appearance', field, local)
+            look = self._runtime.read('appearance', _through(field, lens), local)
             seen = np.clip(look[:, SEEN], 0.0, 1.0)
-            embedding = look[:, EMBEDDING] - look[:, SEEN, None] * lens.mean
-            length = np.linalg.norm(embedding @ lens.matrix, axis=1)
+            length = np.linalg.norm(look[:, EMBEDDING], axis=1)
             scale[sector] = np.where(
                 seen > _MIN_SEEN, 1.0 / np.maximum(length, _MIN_LENGTH), 0.0
             ).astype(np.float32)
@@ -182,6 +188,14 @@ class Reader:
             last_seen_ns=nothing.last_seen_ns,
             count=nothing.count,
         ), scale
+
+
+def _through(field: FieldState, lens: Lens) -> FieldState:
+    """Return the field that says embeddings as the lens shows them: it is linear."""
+    weight = field.weight.copy()
+    centred = weight[:, EMBEDDING] - np.outer(weight[:, SEEN], lens.mean)
+    weight[:, EMBEDDING] = centred @ lens.matrix
+    return replace(field, weight=weight)
 
 
 def _nothing(points: NDArray) -> FieldPoints:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -83,6 +83,8 @@ def load_state(
         SnapshotError: missing, truncated, altered, of another model, map or version.
     """
     tensors, meta = _read(path)
+    if 'map_id' not in meta:
+        raise SnapshotError(f'{path}: this is one tile, not a snapshot; choose another file')
     if meta['model_hash'] != manifest.hash:
         raise SnapshotError(
             f'{path}: written by a model with hash {meta["model_hash"][:12]}…, this one has '
@@ -99,10 +101,8 @@ def load_state(
     tiles.sort(key=lambda tile: (-tile.used, tile.index))
     total = np.cumsum([tile.nbytes for tile in tiles])
     resident = int(np.searchsorted(total, budget, side='right'))
-    for tile in tiles[resident:]:
-        shelf.put(tile)
     spilled = tiles[resident:] if shelf.enabled else []
-    return MemoryState(
+    state = MemoryState(
         statistics=Statistics(
             float(tensors['statistics/count'][0]),
             tensors['statistics/total'],
@@ -117,6 +117,9 @@ def load_state(
         camera_width=meta['camera_width'],
         forgotten_tiles=len(tiles) - resident - len(spilled),
     )
+    for tile in spilled:
+        shelf.put(tile)
+    return state
 
 
 class TileShelf:
@@ -147,6 +150,13 @@ class TileShelf:
         """Read a tile back."""
         tensors, meta = _read(self._path(index))
         return _tile_of(tensors, meta['tiles'][0], self._manifest, self._path(index))
+
+    def clear(self, *, keep: Collection[TileIndex]) -> None:
+        """Delete all tiles but those of the indices ``keep``."""
+        if self.enabled:
+            kept = {self._path(index) for index in keep}
+            for path in set(self._directory.glob('tile_*.safetensors')) - kept:
+                path.unlink(missing_ok=True)
 
     def _path(self, index: TileIndex) -> Path:
         return self._directory / f'tile_{"_".join(map(str, index))}.safetensors'
@@ -218,7 +228,8 @@ def _read(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
 def _checksum(tensors: Mapping[str, NDArray], text: str) -> int:
     crc = zlib.crc32(text.encode())
     for name in sorted(tensors):
-        crc = zlib.crc32(name.encode(), crc)
+        layout = f'{name} {tensors[name].dtype} {tensors[name].shape}'
+        crc = zlib.crc32(layout.encode(), crc)
         crc = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data, crc)
     return crc
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -68,6 +69,7 @@ class Writer:
         self._grid = grid
         self._shelf = shelf
         self._budget = budget_bytes(config.tiles)
+        self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix='tiles')
 
     def write(self, state: MemoryState, chunk: list[PreparedFrame]) -> MemoryState:
         """Return the state after a chunk of one camera.
@@ -139,7 +141,7 @@ class Writer:
         known = state.tiles.keys() | state.on_disk
         owners = self._grid.owners(surface_map) | self._grid.owners(free_map)
         nothing = np.zeros(0, np.int64)
-        out = {}
+        work = []
         for index in sorted((surface_rows.keys() | free_rows.keys()) & (known | owners)):
             centre = self._grid.centre(index)
             s = surface_rows.get(index, nothing)
@@ -151,8 +153,10 @@ class Writer:
                 stamp_ns=row_stamp[surface[s]],
                 free=(free_map[f] - centre).astype(np.float32),
             )
-            out[index] = self._updated(self._tile(state, index), measured, state.chunks + 1)
-        return out
+            work.append((self._tile(state, index), measured))
+        # Tiles do not depend on each other, so the result does not depend on who is first.
+        updated = self._pool.map(lambda item: self._updated(*item, state.chunks + 1), work)
+        return {tile.index: tile for tile in updated}
 
     def _tile(self, state: MemoryState, index: TileIndex) -> Tile:
         if index in state.tiles:

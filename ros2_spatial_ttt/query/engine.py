@@ -446,8 +446,9 @@ def _understood(query: Query) -> Query:
     if not query.text.strip():
         raise BadRequest('empty question: set a type, or ask in plain words in text')
     kind, labels = parse(query.text)
-    # With a picture at hand, 'it' and names stand for what the picture shows.
-    return replace(query, type=kind, labels=() if query.examples else labels)
+    # With a picture or an object at hand, 'it' and names stand for what that is.
+    given = bool(query.examples or query.labels)
+    return replace(query, type=kind, labels=query.labels if given else labels)
 
 
 def _one_example(query: Query) -> Example:

@@ -74,7 +74,8 @@ class MemoryNode(LifecycleNode):
     @guarded('unconfigured')
     def on_cleanup(self) -> None:
         """Release what configure built."""
-        self._release()
+        if not self._release().worker_ended:
+            raise RuntimeError('the update in flight did not end; its thread still runs')
 
     @guarded('finalized')
     def on_shutdown(self) -> None:

@@ -37,11 +37,12 @@ class OrtRuntime:
         self.manifest = manifest
         self.omega = load_frequencies(manifest)
         self._encode = _session(manifest.folder / 'encode.onnx', threads)
+        # Many small calls: the writer runs several at once, which beats threads inside of one.
         self._update = {
-            kind: _session(manifest.folder / f'{kind}_update.onnx', threads) for kind in self.omega
+            kind: _session(manifest.folder / f'{kind}_update.onnx', 1) for kind in self.omega
         }
         self._read = {
-            kind: _session(manifest.folder / f'{kind}_read.onnx', threads) for kind in self.omega
+            kind: _session(manifest.folder / f'{kind}_read.onnx', 1) for kind in self.omega
         }
         self._embed = _session(manifest.folder / 'embed.onnx', 1)
 

@@ -55,7 +55,7 @@ class ReferenceRuntime:
         free_depth = np.maximum(depth - margin, 0.0) * fraction
         origin = pose[:, None, :, 3]
         measured = (depth > 0) & (depth <= self.manifest.depth_max_m)
-        surface_weight = measured * chunk.frame_valid.astype(np.float64)[:, None]
+        surface_weight: Array = measured * chunk.frame_valid.astype(np.float64)[:, None]
         free_weight = surface_weight * (free_depth > 0)
         ones = np.ones((frames, tokens, 1))
         value = np.concatenate([ones, colour, -direction / length[:, None], embedding], axis=2)

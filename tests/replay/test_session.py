@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('spatial_ttt.srv')
 
-from ros2_spatial_ttt.replay import session  # noqa: E402
+from ros2_spatial_ttt.demo import session  # noqa: E402
 from ros2_spatial_ttt.replay.bag import Bag  # noqa: E402
 from ros2_spatial_ttt.ros.messages import fill_response  # noqa: E402
 from ros2_spatial_ttt.ros.requests import query_from_request  # noqa: E402

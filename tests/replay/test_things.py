@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
+from ros2_spatial_ttt.demo import things
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.replay import things
 from ros2_spatial_ttt.sim import boxes, recording
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.demo.interview import interview, shown, table
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.replay import options, picture, things
 from ros2_spatial_ttt.replay.bag import Bag
-from ros2_spatial_ttt.replay.interview import interview, shown, table
 from ros2_spatial_ttt.replay.run import map_view
 from ros2_spatial_ttt.resources import share_directory
 from ros2_spatial_ttt.ros.conversions import stamp_to_ns
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     picture.require_matplotlib()
     # ROS 2 is imported before anything is printed: where its wheels are used, the first import
     # starts the program anew to set the library path.
-    from ros2_spatial_ttt.replay.session import NodeSession, node_parameters
+    from ros2_spatial_ttt.demo.session import NodeSession, node_parameters
 
     path = args.bag or share_directory() / DEMO_BAG
     out = options.check_folder(args.out, '--out')
@@ -114,8 +114,8 @@ def _suitable_rate(bag: Bag) -> float:
 
 def _play(bag: Bag, session: Any, last_ns: int, *, rate: float) -> None:
     """Play the recording and wait until the node has taken all of it."""
+    from ros2_spatial_ttt.demo.session import LATE_S
     from ros2_spatial_ttt.replay.publish import Player
-    from ros2_spatial_ttt.replay.session import LATE_S
 
     count = bag.frame_count
     print(f'2/4  playing {count} frames of {bag.path} over DDS, {rate:.1f} × as recorded')

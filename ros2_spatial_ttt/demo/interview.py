@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.replay import things
+from ros2_spatial_ttt.demo import things
+from ros2_spatial_ttt.demo.things import Thing
 from ros2_spatial_ttt.replay.cards import Shown
-from ros2_spatial_ttt.replay.things import Thing
 from ros2_spatial_ttt.sim.furniture import Box
 from ros2_spatial_ttt.types import Answer, Example, Frame, Query, QueryType, Region, ResultCode
 
