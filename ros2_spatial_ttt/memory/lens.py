@@ -21,6 +21,8 @@ __all__ = ['Lens', 'Statistics']
 GROWTH = 1.5
 # Share of the mean variance added to every direction, so that noise is not blown up.
 SHRINK = 0.3
+# Mean variance of one sample, or of equal ones, with rounding: there is nothing to whiten by.
+_NO_VARIANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,8 @@ class Statistics:
         covariance = self.outer / self.count - np.outer(mean, mean)
         values, vectors = np.linalg.eigh(covariance)
         values = np.maximum(values, 0.0)
+        if values.mean() < _NO_VARIANCE:
+            return last
         spread = values + SHRINK * values.mean() + 1e-9
         matrix = (vectors / np.sqrt(spread)) @ vectors.T
         matrix /= np.sqrt(np.sum(values / spread))

@@ -31,7 +31,7 @@ from ros2_spatial_ttt.memory.gate import Gate, check_content
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
-from ros2_spatial_ttt.memory.state import MemoryState, state_hash
+from ros2_spatial_ttt.memory.state import MemoryState, shared_tensors, state_hash
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_bytes, empty_tile
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
@@ -251,7 +251,8 @@ class SpatialMemory:
     def state_bytes(self) -> int:
         """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
         evidence = bank_bytes(self.config.evidence, self.manifest.tokens)
-        return budget_bytes(self.config.tiles) + evidence
+        shared = sum(array.nbytes for array in shared_tensors(self._state).values())
+        return budget_bytes(self.config.tiles) + evidence + shared
 
     # Inside the write lock.
 
@@ -271,7 +272,7 @@ class SpatialMemory:
         return FeedResult(refused=error.reason.value, message=str(error))
 
     def _write(self, chunk: list[PreparedFrame]) -> bool:
-        begin = time.perf_counter()
+        begin, forgotten = time.perf_counter(), self._state.forgotten_tiles
         try:
             self._state = self._writer.write(self._state, chunk)
         except NotFinite as error:
@@ -279,6 +280,13 @@ class SpatialMemory:
                 self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
             _LOG.error('update of %d frames rejected, not finite in %s', len(chunk), error)
             return False
+        if self._state.forgotten_tiles > forgotten:
+            _LOG.warning(
+                '%d tiles over tiles.budget_mb %.0f were forgotten; raise the budget or set '
+                'tiles.directory',
+                self._state.forgotten_tiles - forgotten,
+                self.config.tiles.budget_mb,
+            )
         if time.monotonic() - self._asked_at < WARM_S:
             # Somebody asks: read what changed now, so that the next answer need not.
             self._reader.places(self._state)

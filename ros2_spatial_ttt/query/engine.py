@@ -120,7 +120,7 @@ class QueryEngine:
             ),
             value_low=low,
             value_high=high,
-            unit='places',
+            unit='1',
             sentence=f'It is at ({x:.2f}, {y:.2f}, {z:.2f}) m, '
             f'give or take {_radius90(best):.2f} m.',
             confidence=best.confidence,
@@ -139,7 +139,7 @@ class QueryEngine:
             value=float(yes),
             value_low=float(yes and confidence >= 0.95),
             value_high=float(yes or confidence > 0.05),
-            unit='truth',
+            unit='1',
             sentence='Yes, there is.' if yes else 'No, nothing like it was seen there.',
             confidence=confidence if yes else 1.0 - confidence,
         )
@@ -351,7 +351,7 @@ class QueryEngine:
                 value=observed,
                 value_low=0.0,
                 value_high=1.0,
-                unit='observed',
+                unit='1',
                 confidence=describe.confidence(observed, self._config.observed_threshold),
             )
         share = float(np.clip(occupied / observed, 0.0, 1.0))
@@ -361,7 +361,7 @@ class QueryEngine:
             value=share,
             value_low=max(0.0, share - 0.5 * (1.0 - confidence)),
             value_high=min(1.0, share + 0.5 * (1.0 - confidence)),
-            unit='occupied',
+            unit='1',
             confidence=confidence,
         )
         if share <= self._config.occupied_threshold:
@@ -399,7 +399,7 @@ class QueryEngine:
             value=share,
             value_low=low,
             value_high=high,
-            unit='observed share',
+            unit='1',
             sentence=sentence,
             confidence=describe.confidence(share, 0.5),
         )
@@ -420,7 +420,7 @@ class QueryEngine:
             value=float('nan') if never else 0.0,
             value_low=float('nan') if never else 0.0,
             value_high=float('nan') if never else float(bool(found.instances)),
-            unit='places',
+            unit='1',
             sentence='I have never looked there.' if never else 'I looked and did not find it.',
             confidence=1.0 - found.instances[0].confidence if found.instances else 1.0,
         )

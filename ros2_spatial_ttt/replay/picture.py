@@ -65,7 +65,7 @@ def require_matplotlib() -> Any:
         import matplotlib
     except ImportError as error:
         raise SpatialTTTError(
-            'pictures need matplotlib: pip install "spatial-ttt[viz]" (or pass --no-picture)'
+            'pictures need matplotlib: pip install "ros2-spatial-ttt[viz]" (or pass --no-picture)'
         ) from error
     matplotlib.use('Agg')
     return matplotlib

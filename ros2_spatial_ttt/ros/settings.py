@@ -86,7 +86,7 @@ class PoseConfig:
     )
     max_age_s: float = parameter(
         0.2,
-        'An image further than this from the poses around it has no pose.',
+        'Largest gap between two poses that the pose of an image is interpolated across.',
         unit='s',
         low=0.001,
         high=10.0,

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip('torch')
-onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
+
+import onnx
 
 from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.runtime.base import load_manifest

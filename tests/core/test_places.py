@@ -36,7 +36,10 @@ def test_measurements_of_one_cell_are_one_place():
 
 
 def test_cells_on_both_sides_of_the_origin_differ():
-    table = merged(PlaceTable.empty(), [(x, y, z, 1) for x in (-0.01, 0.01) for y in (-0.01, 0.01) for z in (-0.01, 0.01)])
+    table = merged(
+        PlaceTable.empty(),
+        [(x, y, z, 1) for x in (-0.01, 0.01) for y in (-0.01, 0.01) for z in (-0.01, 0.01)],
+    )
     assert len(table) == 8
 
 

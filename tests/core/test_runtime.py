@@ -91,7 +91,9 @@ def test_encode_equals_the_reference(ort, chunk, expected):
 def test_the_chunk_has_measured_missing_far_and_padded_tokens(manifest, expected):
     weight = expected.surface_weights.reshape(manifest.chunk_frames, -1)
     assert weight[2].all() and not weight[0, ::7].any() and not weight[1, ::5].any()
-    assert not weight[VALID:].any() and not expected.free_weights.reshape(weight.shape)[VALID:].any()
+    assert (
+        not weight[VALID:].any() and not expected.free_weights.reshape(weight.shape)[VALID:].any()
+    )
 
 
 @pytest.mark.parametrize('runtime', ['ort', 'reference'])
@@ -156,7 +158,8 @@ def test_memories_of_both_backends_answer_alike(both, tour):
         for u in (20, 130, 250)
     ]
     queries += [
-        Query(QueryType.DESCRIBE, region=Region(p, p)) for p in [(0, 0, 1.2), (0, 0, 0.3), (9, 9, 1)]
+        Query(QueryType.DESCRIBE, region=Region(p, p))
+        for p in [(0, 0, 1.2), (0, 0, 0.3), (9, 9, 1)]
     ]
     for query in queries:
         got, want = (memory.query(query) for memory in both)

@@ -28,9 +28,7 @@ def points(rng):
 
 
 def test_the_origin_is_in_the_middle_of_the_first_tile(grid):
-    assert grid.centre((0, 0, 0)) == pytest.approx(
-        (0, 0, CONFIG.height_m / 2 - BELOW_GROUND_M)
-    )
+    assert grid.centre((0, 0, 0)) == pytest.approx((0, 0, CONFIG.height_m / 2 - BELOW_GROUND_M))
     assert grid.owners(np.zeros((1, 3))) == {(0, 0, 0)}
 
 
@@ -82,10 +80,16 @@ def tiles_of(memory, path):
 
 
 @pytest.fixture(scope='module')
-def spilled(make_memory, feed, tour, tmp_path_factory):
+def lap(tour):
+    """Half of the tour: once round the room, so that the last tiles are the first."""
+    return tour[::2]
+
+
+@pytest.fixture(scope='module')
+def spilled(make_memory, feed, lap, tmp_path_factory):
     """A memory over its budget with a tile directory; for reading only."""
     directory = tmp_path_factory.mktemp('tiles')
-    return feed(make_memory(**LIMIT, tiles__directory=str(directory)), tour), directory
+    return feed(make_memory(**LIMIT, tiles__directory=str(directory)), lap)
 
 
 def used_by_tiles(memory):
@@ -95,13 +99,15 @@ def used_by_tiles(memory):
 
 
 @pytest.mark.ort
-def test_tiles_over_the_budget_go_to_disk_and_come_back_unchanged(spilled, room, tmp_path):
-    memory, _ = spilled
+def test_tiles_over_the_budget_go_to_disk_and_come_back_unchanged(
+    spilled, make_memory, feed, lap, tmp_path
+):
+    memory, room = spilled, feed(make_memory(), lap)
     status = memory.status()
     assert status.tiles_on_disk > 0 and status.tiles_forgotten == 0
     assert used_by_tiles(memory) <= LIMIT_BYTES
     assert status.tiles_resident + status.tiles_on_disk == room.status().tiles_resident
-    # The tour visits most tiles twice, so that many went out, came back and were written again.
+    # The walk comes back to tiles that it left: they went out and were read and written again.
     limited = tiles_of(memory, tmp_path / 'limited.safetensors')
     unlimited = tiles_of(room, tmp_path / 'unlimited.safetensors')
     assert limited.keys() == unlimited.keys()
@@ -111,9 +117,9 @@ def test_tiles_over_the_budget_go_to_disk_and_come_back_unchanged(spilled, room,
 
 @pytest.mark.ort
 def test_without_a_directory_tiles_over_the_budget_are_forgotten_and_counted(
-    make_memory, feed, tour
+    make_memory, feed, lap
 ):
-    memory = feed(make_memory(**LIMIT), tour)
+    memory = feed(make_memory(**LIMIT), lap)
     status = memory.status()
     assert status.tiles_on_disk == 0 and status.tiles_forgotten > 0
     assert used_by_tiles(memory) <= LIMIT_BYTES
@@ -134,8 +140,8 @@ def test_a_loaded_memory_keeps_to_its_own_budget(room, make_memory, tmp_path):
 
 
 @pytest.mark.ort
-def test_forgetting_a_region_reaches_tiles_on_disk(spilled, make_memory, feed, tour, tmp_path):
-    memory = feed(make_memory(**LIMIT, tiles__directory=str(tmp_path / 'tiles')), tour)
+def test_forgetting_a_region_reaches_tiles_on_disk(make_memory, feed, lap, tmp_path):
+    memory = feed(make_memory(**LIMIT, tiles__directory=str(tmp_path / 'tiles')), lap)
     assert memory.status().tiles_on_disk > 0
     assert memory.forget(Region((-50.0, -50.0, -50.0), (50.0, 50.0, 50.0))) > 0
     left = tiles_of(memory, tmp_path / 'left.safetensors')
@@ -144,9 +150,9 @@ def test_forgetting_a_region_reaches_tiles_on_disk(spilled, make_memory, feed, t
 
 @pytest.mark.ort
 @pytest.mark.parametrize('way', ['reset', 'forget'])
-def test_forgetting_everything_leaves_no_tile_on_disk(way, make_memory, feed, tour, tmp_path):
+def test_forgetting_everything_leaves_no_tile_on_disk(way, make_memory, feed, lap, tmp_path):
     directory = tmp_path / 'tiles'
-    memory = feed(make_memory(**LIMIT, tiles__directory=str(directory)), tour)
+    memory = feed(make_memory(**LIMIT, tiles__directory=str(directory)), lap)
     places = len(memory.field_points())
     assert any(directory.iterdir())
     count = getattr(memory, way)()
