@@ -132,7 +132,7 @@ def _write_folder(folder: Path, found: PatchReport, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'patch.md').write_text(text + '\n', encoding='utf-8')
     if importlib.util.find_spec('matplotlib') is None:
-        print("exam: no pictures, matplotlib is not installed: pip install 'ros2-spatial-ttt[viz]'")
+        print("exam: no pictures without matplotlib: pip install 'ros2-spatial-ttt[viz]'")
         return
     from ros2_spatial_ttt.exam import plots
 

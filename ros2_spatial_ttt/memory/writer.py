@@ -155,7 +155,9 @@ class Writer:
             )
             work.append((self._tile(state, index), measured))
         # Tiles do not depend on each other, so the result does not depend on who is first.
-        updated = self._pool.map(lambda item: self._updated(*item, state.chunks + 1), work)
+        updated = self._pool.map(
+            lambda item: self._updated(item[0], item[1], state.chunks + 1), work
+        )
         return {tile.index: tile for tile in updated}
 
     def _tile(self, state: MemoryState, index: TileIndex) -> Tile:
