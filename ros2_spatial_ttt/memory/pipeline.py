@@ -9,6 +9,7 @@ last one that was published and never wait for an update.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig, validate
-from ros2_spatial_ttt.errors import FrameRefused, Refusal
+from ros2_spatial_ttt.errors import FrameRefused, Refusal, SnapshotError
 from ros2_spatial_ttt.memory.chunker import Chunker
 from ros2_spatial_ttt.memory.evidence import Keyframe, bank_bytes
 from ros2_spatial_ttt.memory.forgetting import tile_without_region, tile_without_time
@@ -140,9 +141,13 @@ class SpatialMemory:
             self._write_pending()
             state = self._state
             if region is None and not since_ns and not until_ns:
-                spilled = [self._shelf.get(index) for index in state.on_disk]
+                gone = sum(len(tile.places) for tile in state.tiles.values())
+                for index in state.on_disk:
+                    # A tile file that cannot be read is deleted all the same.
+                    with contextlib.suppress(SnapshotError):
+                        gone += len(self._shelf.get(index).places)
                 self._reset()
-                return sum(len(tile.places) for tile in (*state.tiles.values(), *spilled))
+                return gone
             until = until_ns or _END_OF_TIME
             tiles: dict[TileIndex, Tile] = {}
             gone = 0

@@ -8,6 +8,7 @@ tensors and the header itself. A file is written aside, synced and renamed over 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -187,7 +188,8 @@ def _write(path: Path, tensors: dict[str, NDArray], meta: dict[str, Any]) -> int
         finally:
             os.close(folder)
     except (OSError, SafetensorError) as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
         raise SnapshotError(
             f'{path}: cannot be written ({error}); check that the folder exists, may be written '
             'to and has room'

@@ -62,7 +62,8 @@ def share_interval(share: float, samples: int) -> tuple[float, float]:
     centre = (share + z * z / (2 * samples)) / (1 + z * z / samples)
     spread = share * (1 - share) / samples + z * z / (4 * samples * samples)
     half = z * math.sqrt(spread) / (1 + z * z / samples)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding must not put the share outside of its own interval.
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def place(places: FieldPoints, row: int) -> Peak:

@@ -111,13 +111,12 @@ class QueryEngine:
             return self._not_found(found)
         best = found.instances[0]
         x, y, z = best.position
-        low, high = _interval(best.confidence, found.instances)
+        count = float(sum(i.confidence >= self._config.found_threshold for i in found.instances))
+        low, high = _interval(count, found.instances)
         return Answer(
             code=ResultCode.OK,
             instances=found.instances,
-            value=float(
-                sum(i.confidence >= self._config.found_threshold for i in found.instances)
-            ),
+            value=count,
             value_low=low,
             value_high=high,
             unit='1',
@@ -464,9 +463,12 @@ def _radius90(instance: Instance) -> float:
     return Z90 * float(np.sqrt(np.linalg.eigvalsh(instance.covariance)[-1]))
 
 
-def _interval(best: float, instances: tuple[Instance, ...]) -> tuple[float, float]:
-    """Return a 90 % interval for the number of true places, each true with its confidence."""
+def _interval(count: float, instances: tuple[Instance, ...]) -> tuple[float, float]:
+    """Return a 90 % interval for the number of true places, each true with its confidence.
+
+    It is widened to hold the number that was counted.
+    """
     mean = sum(instance.confidence for instance in instances)
     deviation = np.sqrt(sum(i.confidence * (1.0 - i.confidence) for i in instances))
-    high = min(float(len(instances)), mean + Z90 * float(deviation))
-    return max(0.0, mean - Z90 * float(deviation)), max(high, float(best > 0.5))
+    low, high = mean - Z90 * float(deviation), mean + Z90 * float(deviation)
+    return min(max(0.0, low), count), max(min(float(len(instances)), high), count)

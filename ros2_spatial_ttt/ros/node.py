@@ -33,6 +33,10 @@ __all__ = ['MemoryNode', 'main']
 NODE_NAME = 'spatial_memory'
 # More than can be busy at once, so that a question is answered BUSY instead of waiting.
 THREADS = 12
+# The executor, the worker and questions share the interpreter lock, and each message takes the
+# lock some ten times. At Python's 5 ms every one of them waited for the worker: an update took
+# 1.3 s instead of 0.25 s and answers up to 1.2 s instead of 0.05 s.
+SWITCH_S = 0.0005
 # The process must be gone 2 s after a signal; the interpreter needs some of it to end.
 SIGNAL_S, EXECUTOR_S, WORKER_S, GIVE_UP_S = 0.1, 0.3, 0.7, 1.7
 
@@ -115,6 +119,7 @@ class MemoryNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code of the process."""
+    sys.setswitchinterval(SWITCH_S)
     asked_to_end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_end.set())

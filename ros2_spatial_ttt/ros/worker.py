@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections import deque
@@ -15,6 +16,9 @@ from ros2_spatial_ttt.ros.refusals import Refusals
 from ros2_spatial_ttt.types import Frame
 
 __all__ = ['Worker']
+
+# Added to the niceness of the process for the thread that updates.
+NICE = 5
 
 
 class Worker:
@@ -101,6 +105,8 @@ class Worker:
         self._refusals(reason, f'frame of {frame.camera} at {frame.stamp_ns} ns dropped, {why}')
 
     def _run(self) -> None:
+        # Threads that the memory starts inherit it: questions and messages go before updates.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICE)
         while (job := self._next()) is not None:
             self._guarded(job)
 

@@ -144,3 +144,14 @@ def test_policy_gives_a_client_no_command_that_changes_the_memory():
     allowed = policy('spatial_memory_client', 'service', request='ALLOW')
     assert '/spatial_memory/query' in allowed
     assert not {name.rsplit('/', 1)[1] for name in allowed} & {'save', 'load', 'forget', 'reset'}
+
+
+def test_transport_profile_holds_a_picture_and_stays_on_this_machine():
+    space = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
+    root = ET.parse(CONFIG / 'fastdds.xml').getroot()
+    size = int(root.find(f'.//{space}segment_size').text)
+    # Two seconds of 640x480 colour and depth at 10 Hz.
+    assert size > 20 * 640 * 480 * (3 + 2)
+    assert [item.text for item in root.iter(f'{space}address')] == ['127.0.0.1']
+    used = {item.text for item in root.find(f'.//{space}userTransports')}
+    assert used == {item.text for item in root.iter(f'{space}transport_id')}

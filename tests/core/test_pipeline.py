@@ -56,19 +56,19 @@ def test_the_timer_writes_what_is_ripe_by_its_clock(make_memory, tour):
 
 
 def test_the_same_frames_give_the_same_state(make_memory, feed, tour, state_hash):
-    first, second = (feed(make_memory(), tour[:12]) for _ in range(2))
-    assert state_hash(first) == state_hash(second)
-    third = feed(make_memory(), tour[:11])
-    assert state_hash(third) != state_hash(first)
+    first, second, other = (
+        feed(make_memory(), frames) for frames in (tour[:4], tour[:4], tour[:3])
+    )
+    assert state_hash(first) == state_hash(second) != state_hash(other)
 
 
 def test_a_timer_between_frames_does_not_change_the_state(make_memory, feed, tour, state_hash):
     memory = make_memory()
-    for frame in tour[:12]:
+    for frame in tour[:9]:
         memory.flush(frame.stamp_ns - 1)
         memory.feed_frame(frame)
     memory.flush()
-    assert state_hash(memory) == state_hash(feed(make_memory(), tour[:12]))
+    assert state_hash(memory) == state_hash(feed(make_memory(), tour[:9]))
 
 
 def test_frames_may_be_overwritten_once_they_were_fed(make_memory, feed, tour, state_hash):
@@ -80,12 +80,12 @@ def test_frames_may_be_overwritten_once_they_were_fed(make_memory, feed, tour, s
         depth=tour[0].depth.copy(),
         map_T_camera=tour[0].map_T_camera.copy(),
     )
-    for frame in tour[:12]:
+    for frame in tour[:6]:
         for name in ('colour', 'depth', 'map_T_camera'):
             getattr(buffers, name)[:] = getattr(frame, name)
         assert memory.feed_frame(replace(buffers, stamp_ns=frame.stamp_ns)).accepted
     memory.flush()
-    assert state_hash(memory) == state_hash(feed(make_memory(), tour[:12]))
+    assert state_hash(memory) == state_hash(feed(make_memory(), tour[:6]))
 
 
 def test_two_cameras_write_one_memory(make_memory, manifest, tour, later):

@@ -154,7 +154,8 @@ def test_forgetting_everything_leaves_no_tile_on_disk(way, make_memory, feed, la
     directory = tmp_path / 'tiles'
     memory = feed(make_memory(**LIMIT, tiles__directory=str(directory)), lap)
     places = len(memory.field_points())
-    assert any(directory.iterdir())
+    files = list(directory.iterdir())
+    files[0].write_bytes(b'damaged')
     count = getattr(memory, way)()
     assert not any(directory.iterdir()) and memory.status().tiles_on_disk == 0
     if way == 'forget':

@@ -8,25 +8,31 @@
 
 from __future__ import annotations
 
-import array
+import importlib.util
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
 NS = 1_000_000_000
+# Without it, pictures push small messages out of the memory that processes share.
+PROFILE = str(Path(__file__).parents[2] / 'config' / 'fastdds.xml')
+os.environ.update(
+    FASTRTPS_DEFAULT_PROFILES_FILE=PROFILE,
+    FASTDDS_DEFAULT_PROFILES_FILE=PROFILE,
+    ROS_AUTOMATIC_DISCOVERY_RANGE='SYSTEM_DEFAULT',
+)
 WIDTH, HEIGHT = 160, 120
-WAIT_S = 20.0
+NUMBERS = itertools.count()
 
 BASE_PARAMETERS = {
     'pose.source': 'odometry',
@@ -46,89 +52,18 @@ BASE_PARAMETERS = {
 }
 
 
-def until(condition, *, timeout_s=WAIT_S, what=''):
-    """Wait for a condition and return what it returned."""
-    end_s = time.monotonic() + timeout_s
-    while not (found := condition()):
-        if time.monotonic() > end_s:
-            raise AssertionError(f'did not happen within {timeout_s} s: {what or condition}')
-        time.sleep(0.01)
-    return found
+def beside(name):
+    """Import a module of this folder; pytest's importlib mode puts it on no path."""
+    spec = importlib.util.spec_from_file_location(
+        f'dds_{name}', Path(__file__).parent / f'{name}.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-class Peer:
-    """The test's own ROS node, spinning in a thread."""
-
-    def __init__(self):
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = rclpy.create_node('spatial_memory_test', context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
-        self._thread.start()
-        self._clients = {}
-
-    def _spin(self):
-        while not self._end.is_set():
-            self.executor.spin_once(timeout_sec=0.1)
-
-    def close(self):
-        import rclpy
-
-        self._end.set()
-        self._thread.join(10.0)
-        self.executor.shutdown(timeout_sec=5.0)
-        self.node.destroy_node()
-        rclpy.shutdown(context=self.context)
-
-    def client(self, kind, name):
-        """Return the client of a service."""
-        if name not in self._clients:
-            self._clients[name] = self.node.create_client(kind, name)
-        return self._clients[name]
-
-    def begin(self, kind, name, request):
-        """Call a service; returns a function that waits for the response."""
-        done = threading.Event()
-        future = self.client(kind, name).call_async(request)
-        future.add_done_callback(lambda _: done.set())
-
-        def result(timeout_s=WAIT_S):
-            assert done.wait(timeout_s), f'{name} did not answer within {timeout_s} s'
-            return future.result()
-
-        return result
-
-    def first_answer(self, kind, name, *, alive):
-        """Ask again and again for the first answer of a service in a new process.
-
-        A client knows of its server before the server knows of it, and answers get lost then.
-        Clients made before this one are known when this one is.
-        """
-        end_s = time.monotonic() + WAIT_S
-        until(lambda: self.client(kind, name).service_is_ready() or not alive(), what=f'{name}')
-        while alive():
-            try:
-                return self.begin(kind, name, kind.Request())(timeout_s=1.0)
-            except AssertionError:
-                if time.monotonic() > end_s:
-                    raise
-        raise AssertionError(f'the process that serves {name} has ended')
-
-    def listen(self, kind, topic, *, latched):
-        """Subscribe; returns the list that fills with messages."""
-        from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
-
-        kept = QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE
-        profile = QoSProfile(depth=50, durability=kept, reliability=QoSReliabilityPolicy.RELIABLE)
-        messages = []
-        self.node.create_subscription(kind, topic, messages.append, profile)
-        return messages
+Camera, peers = beside('camera').Camera, beside('peer')
+Peer, until = peers.Peer, peers.until
 
 
 class NodeProcess:
@@ -341,126 +276,6 @@ class NodeProcess:
                 self.process.wait(timeout=10)
 
 
-class Camera:
-    """Publishes the messages of an RGB-D camera and of its odometry, with stamps of its own."""
-
-    def __init__(self, peer, namespace, name):
-        from geometry_msgs.msg import PoseStamped
-        from nav_msgs.msg import Odometry
-        from rclpy.qos import QoSProfile
-        from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
-        self.optical_frame = f'{name}_optical'
-        profile = QoSProfile(depth=50)
-
-        def publish(kind, topic):
-            return peer.node.create_publisher(kind, f'/{namespace}/{topic}', profile)
-
-        self._colour = publish(Image, f'{name}/colour')
-        self._compressed = publish(CompressedImage, f'{name}/colour/compressed')
-        self._depth = publish(Image, f'{name}/depth')
-        self._info = publish(CameraInfo, f'{name}/info')
-        self._odometry = publish(Odometry, 'odom')
-        self._pose = publish(PoseStamped, 'pose')
-
-    def connected(self, *, compressed=False, pose=False, depth=True):
-        """Wait until the node hears this camera."""
-        heard = [self._info, self._compressed if compressed else self._colour]
-        heard += [self._depth] if depth else []
-        heard += [self._pose if pose else self._odometry]
-        until(
-            lambda: all(publisher.get_subscription_count() for publisher in heard),
-            what='subscriptions of the node',
-        )
-        # A publisher knows of a match before the subscription does.
-        time.sleep(0.2)
-
-    def header(self, stamp_ns, frame_id=None):
-        from std_msgs.msg import Header
-
-        header = Header(frame_id=self.optical_frame if frame_id is None else frame_id)
-        header.stamp.sec, header.stamp.nanosec = divmod(int(stamp_ns), NS)
-        return header
-
-    def image(self, stamp_ns, pixels, encoding):
-        from sensor_msgs.msg import Image
-
-        pixels = np.ascontiguousarray(pixels)
-        return Image(
-            header=self.header(stamp_ns),
-            height=pixels.shape[0],
-            width=pixels.shape[1],
-            encoding=encoding,
-            step=pixels.strides[0],
-            data=array.array('B', pixels.tobytes()),
-        )
-
-    def colour(self, stamp_ns, rgb):
-        self._colour.publish(self.image(stamp_ns, rgb, 'rgb8'))
-
-    def depth(self, stamp_ns, depth_m):
-        self._depth.publish(self.image(stamp_ns, depth_m.astype('<f4'), '32FC1'))
-
-    def depth_mm(self, stamp_ns, depth_m):
-        self._depth.publish(self.image(stamp_ns, (depth_m * 1e3).astype('<u2'), '16UC1'))
-
-    def compressed(self, stamp_ns, rgb=None, *, data=None):
-        import cv2
-        from sensor_msgs.msg import CompressedImage
-
-        if data is None:
-            data = cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes()
-        message = CompressedImage(
-            header=self.header(stamp_ns), format='rgb8; jpeg compressed bgr8'
-        )
-        message.data = array.array('B', data)
-        self._compressed.publish(message)
-
-    def info(self, stamp_ns, intrinsics, *, k=None):
-        from sensor_msgs.msg import CameraInfo
-
-        i = intrinsics
-        message = CameraInfo(header=self.header(stamp_ns), width=i.width, height=i.height)
-        message.distortion_model, message.d = 'plumb_bob', [0.0] * 5
-        message.k = [i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0] if k is None else k
-        message.r = list(np.eye(3).ravel())
-        message.p = [i.fx, 0.0, i.cx, 0.0, 0.0, i.fy, i.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
-        self._info.publish(message)
-
-    def odometry(self, stamp_ns, map_T_camera, *, quaternion=None, frame_id='map', child=None):
-        from nav_msgs.msg import Odometry
-
-        message = Odometry(header=self.header(stamp_ns, frame_id))
-        message.child_frame_id = self.optical_frame if child is None else child
-        fill_pose(message.pose.pose, map_T_camera, quaternion)
-        self._odometry.publish(message)
-
-    def pose(self, stamp_ns, map_T_camera):
-        from geometry_msgs.msg import PoseStamped
-
-        message = PoseStamped(header=self.header(stamp_ns, 'map'))
-        fill_pose(message.pose, map_T_camera, None)
-        self._pose.publish(message)
-
-    def send(self, frame, *, stamp_ns=None):
-        """Publish a whole frame: odometry, calibration, 32FC1 depth and raw colour."""
-        stamp_ns = frame.stamp_ns if stamp_ns is None else stamp_ns
-        self.odometry(stamp_ns, frame.map_T_camera)
-        self.info(stamp_ns, frame.intrinsics)
-        self.depth(stamp_ns, frame.depth)
-        self.colour(stamp_ns, frame.colour)
-
-
-def fill_pose(pose, a_T_b, quaternion=None):
-    """Write a (4, 4) transform into a geometry_msgs/Pose."""
-    from ros2_spatial_ttt.geometry import quaternion_from_matrix
-
-    q = quaternion_from_matrix(a_T_b[:3, :3]) if quaternion is None else quaternion
-    pose.position.x, pose.position.y, pose.position.z = map(float, a_T_b[:3, 3])
-    turn = pose.orientation
-    turn.x, turn.y, turn.z, turn.w = map(float, q)
-
-
 @pytest.fixture(scope='session')
 def peer():
     pytest.importorskip('rclpy')
@@ -481,27 +296,39 @@ def tour():
     return list(boxes.frames(3, 40, width=WIDTH, height=HEIGHT, rate_hz=5.0))
 
 
-@pytest.fixture(scope='session')
-def start_node(peer, tmp_path_factory):
-    """Return a function that starts a node process with parameters."""
-    counter = iter(range(1000))
+@contextmanager
+def starting(peer, folders):
+    """Give a function that starts node processes with parameters, and end them afterwards."""
     with ExitStack() as stack:
 
         def start(**parameters):
-            number = next(counter)
             values = {key.replace('__', '.'): value for key, value in parameters.items()}
-            folder = tmp_path_factory.mktemp(f'node{number}')
-            node = NodeProcess(peer, values, folder, namespace=f'test{number}')
+            folder = folders.mktemp('node')
+            node = NodeProcess(peer, values, folder, namespace=f'test{next(NUMBERS)}')
             stack.callback(node.close)
             return node
 
         yield start
 
 
+@pytest.fixture
+def start_node(peer, tmp_path_factory):
+    """Return a function that starts a node process for one test."""
+    with starting(peer, tmp_path_factory) as start:
+        yield start
+
+
 @pytest.fixture(scope='session')
-def shared(start_node, tour):
+def start_lasting_node(peer, tmp_path_factory):
+    """Return a function that starts a node process for all tests."""
+    with starting(peer, tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope='session')
+def shared(start_lasting_node, tour):
     """An active node that has seen the first half of the tour; nothing is pending."""
-    node = start_node().start()
+    node = start_lasting_node().start()
     node.camera.connected()
     half = len(tour) // 2
     for frame in tour[:half]:
@@ -512,6 +339,6 @@ def shared(start_node, tour):
 
 
 @pytest.fixture(scope='session')
-def spare(start_node):
+def spare(start_lasting_node):
     """A node process to be configured anew by each test that uses it."""
-    return start_node()
+    return start_lasting_node()

@@ -139,7 +139,8 @@ def test_twenty_cycles_leak_nothing(spare, tour):
         sizes.append(spare.sizes())
     spare.status()
     early, late = (np.median(part, axis=0) for part in (sizes[4:9], sizes[-5:]))
-    assert late[0] <= early[0], f'threads {[s[0] for s in sizes]}'
+    # The executor starts its 12 threads as it needs them; one a cycle would be 19 more.
+    assert sizes[-1][0] <= sizes[0][0] + 12, f'threads {[s[0] for s in sizes]}'
     assert late[1] <= early[1], f'open files {[s[1] for s in sizes]}'
     # One forgotten memory in 12 cycles would be more; pages freed but kept are less.
     assert late[2] <= early[2] + 30.0, f'resident MiB {[round(s[2], 1) for s in sizes]}'
