@@ -277,24 +277,25 @@ class SpatialMemory:
         return FeedResult(refused=error.reason.value, message=str(error))
 
     def _write(self, chunk: list[PreparedFrame]) -> bool:
-        begin, forgotten = time.perf_counter(), self._state.forgotten_tiles
+        begin, last = time.perf_counter(), self._state
         try:
-            self._state = self._writer.write(self._state, chunk)
+            state = self._writer.write(last, chunk)
         except NotFinite as error:
             with self._count_lock:
                 self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
             _LOG.error('update of %d frames rejected, not finite in %s', len(chunk), error)
             return False
-        if self._state.forgotten_tiles > forgotten:
+        if state.forgotten_tiles > last.forgotten_tiles:
             _LOG.warning(
                 '%d tiles over tiles.budget_mb %.0f were forgotten; raise the budget or set '
                 'tiles.directory',
-                self._state.forgotten_tiles - forgotten,
+                state.forgotten_tiles - last.forgotten_tiles,
                 self.config.tiles.budget_mb,
             )
         if time.monotonic() - self._asked_at < WARM_S:
-            # Somebody asks: read what changed now, so that the next answer need not.
-            self._reader.places(self._state)
+            # Somebody asks: read what changed before it is published, so that no answer waits.
+            self._reader.places(state)
+        self._state = state
         with self._count_lock:
             self._update_ms.append(1e3 * (time.perf_counter() - begin))
         return True
