@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.demo import things
 from ros2_spatial_ttt.demo.interview import interview, shown, table
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-from ros2_spatial_ttt.replay import options, picture, things
+from ros2_spatial_ttt.replay import options, picture
 from ros2_spatial_ttt.replay.bag import Bag
 from ros2_spatial_ttt.replay.run import map_view
 from ros2_spatial_ttt.resources import share_directory

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ from ros2_spatial_ttt.ros.questions import Questions
 from ros2_spatial_ttt.ros.refusals import Refusals
 from ros2_spatial_ttt.ros.settings import Settings
 from ros2_spatial_ttt.ros.watch import Watches
-from ros2_spatial_ttt.ros.worker import Worker
+from ros2_spatial_ttt.ros.worker import Worker, yield_to_others
 from spatial_ttt.srv import ForgetMemory, LoadMemory, SaveMemory, SpatialQuery, WatchObject
 
 __all__ = ['Ending', 'Parts']
@@ -105,7 +106,9 @@ class Parts:
             required=config.pose.source == 'tf',
         )
         stack.callback(self._frames.close)
-        self._memory = SpatialMemory(config.memory)
+        # The runtime starts its threads here: in a thread that yields, so that they do too.
+        with ThreadPoolExecutor(1, initializer=yield_to_others) as background:
+            self._memory = background.submit(SpatialMemory, config.memory).result()
         self._load_at_start()
         self._refusals = Refusals(self._memory, self._log)
         self._publishers = Publishers(self._node, self._memory, map_frame=config.map_frame)

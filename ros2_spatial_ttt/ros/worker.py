@@ -15,10 +15,15 @@ from ros2_spatial_ttt.errors import Refusal
 from ros2_spatial_ttt.ros.refusals import Refusals
 from ros2_spatial_ttt.types import Frame
 
-__all__ = ['Worker']
+__all__ = ['Worker', 'yield_to_others']
 
-# Added to the niceness of the process for the thread that updates.
+# Added to the niceness of the process for threads that update.
 NICE = 5
+
+
+def yield_to_others() -> None:
+    """Let this thread, and threads that it starts, run after those of questions and messages."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICE)
 
 
 class Worker:
@@ -105,8 +110,7 @@ class Worker:
         self._refusals(reason, f'frame of {frame.camera} at {frame.stamp_ns} ns dropped, {why}')
 
     def _run(self) -> None:
-        # Threads that the memory starts inherit it: questions and messages go before updates.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICE)
+        yield_to_others()
         while (job := self._next()) is not None:
             self._guarded(job)
 
