@@ -286,7 +286,8 @@ class QueryEngine:
             evidence_stamp_ns=view.keyframe.stamp_ns if view else 0,
         )
         with self._lock:
-            self._objects[instance.id] = instance
+            # Without its picture: a thousand of them would be a memory of their own.
+            self._objects[instance.id] = replace(instance, evidence_jpeg=b'')
             while len(self._objects) > _REMEMBERED_OBJECTS:
                 self._objects.popitem(last=False)
         return instance

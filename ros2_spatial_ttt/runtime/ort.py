@@ -86,6 +86,8 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # A pattern would be kept for every number of rows ever seen: a leak, as rows come and go.
+    options.enable_mem_pattern = False
     # The robot's other programs need the cores between chunks.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     try:
