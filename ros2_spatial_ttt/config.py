@@ -21,6 +21,7 @@ __all__ = [
     'MemoryConfig',
     'ReadConfig',
     'TileConfig',
+    'VoteConfig',
     'from_flat',
     'parameter',
     'parameters',
@@ -139,6 +140,45 @@ class TileConfig:
 
 
 @dataclass(frozen=True)
+class VoteConfig:
+    """How named things are remembered: a field of votes at their centres, per tile."""
+
+    labels: str = parameter(
+        '',
+        'Names of things that detections may carry, comma-separated; empty = those of the model.',
+    )
+    features: int = parameter(
+        128, 'Features of the vote field of a tile, an even number.', low=16, high=4096
+    )
+    scale_m: float = parameter(
+        0.2, 'Length scale of a vote: nearer things blur into one.', unit='m', low=0.05, high=2.0
+    )
+    rule: str = parameter(
+        'curvature',
+        "Update rule: 'curvature' (second order, forgets where it looks), 'gd', 'hebbian' or "
+        "'muon' (as published).",
+        choices=('curvature', 'gd', 'hebbian', 'muon'),
+    )
+    ridge: float = parameter(
+        3.0, 'Votes that must agree before a thing is half believed.', low=0.01, high=1000.0
+    )
+    memory_frames: float = parameter(
+        12.0,
+        'Frames of looking after which what was seen before at that place has faded to 1/e.',
+        low=1.0,
+        high=1e6,
+    )
+    places: int = parameter(
+        512, 'Most places of votes that a tile remembers the position of.', low=16, high=65536
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, in the order of their channels."""
+        return tuple(name.strip() for name in self.labels.split(',') if name.strip())
+
+
+@dataclass(frozen=True)
 class EvidenceConfig:
     """The fixed bank of keyframes that gives answers their picture."""
 
@@ -184,6 +224,7 @@ class MemoryConfig:
     chunk: ChunkConfig = field(default_factory=ChunkConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     tiles: TileConfig = field(default_factory=TileConfig)
+    votes: VoteConfig = field(default_factory=VoteConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
 

@@ -64,6 +64,7 @@ class Refusal(str, Enum):
     TIME_JUMP = 'time_jump'
     FROZEN = 'frozen'
     BLUR = 'blur'
+    PERCEPT = 'percept'
     UNPAIRED = 'unpaired'
     QUEUE_FULL = 'queue_full'
     INACTIVE = 'inactive'

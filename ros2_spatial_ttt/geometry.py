@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    'box_corners',
+    'box_distance',
     'interpolate_transform',
     'invert_transform',
     'matrix_from_quaternion',
     'quaternion_from_matrix',
+    'rotation_2d',
     'rotation_angle',
     'transform',
     'transform_points',
@@ -102,3 +105,72 @@ def interpolate_transform(a_T_b0: Array, a_T_b1: Array, fraction: float) -> Arra
     else:
         q = (np.sin((1.0 - fraction) * angle) * q0 + np.sin(fraction * angle) * q1) / np.sin(angle)
     return transform((1.0 - fraction) * a_T_b0[:3, 3] + fraction * a_T_b1[:3, 3], q)
+
+
+def rotation_2d(angle: float) -> Array:
+    """Return the (2, 2) rotation by an angle in rad, counter-clockwise."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def box_corners(centre: ArrayLike, size: ArrayLike, yaw: float) -> Array:
+    """Return the footprint (4, 2) of an upright box, counter-clockwise, metres."""
+    # A point is a very small box: the separating axes below need edges.
+    half = np.maximum(np.asarray(size, np.float64)[:2] / 2.0, 1e-6)
+    unit = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * half
+    return np.asarray(unit @ rotation_2d(yaw).T + np.asarray(centre, np.float64)[:2])
+
+
+def box_distance(
+    centre_a: ArrayLike,
+    size_a: ArrayLike,
+    yaw_a: float,
+    centre_b: ArrayLike,
+    size_b: ArrayLike,
+    yaw_b: float,
+) -> float:
+    """Return the distance of the closest points of two upright boxes, m; 0 where they touch.
+
+    Args:
+        centre_a: (3,) m, middle of the first box.
+        size_a: (3,) m, extent of the first box along its own axes (x, y, z).
+        yaw_a: rad, of the first box about z.
+        centre_b: likewise of the second.
+        size_b: likewise.
+        yaw_b: likewise.
+    """
+    reach = (np.asarray(size_a, np.float64)[2] + np.asarray(size_b, np.float64)[2]) / 2.0
+    apart = abs(float(np.asarray(centre_a)[2]) - float(np.asarray(centre_b)[2]))
+    vertical = max(0.0, apart - float(reach))
+    flat = _footprint_distance(
+        box_corners(centre_a, size_a, yaw_a), box_corners(centre_b, size_b, yaw_b)
+    )
+    return float(np.hypot(flat, vertical))
+
+
+def _footprint_distance(a: Array, b: Array) -> float:
+    """Return the distance of two convex polygons (4, 2), 0 where they overlap."""
+    if not _separated(a, b):
+        return 0.0
+    return min(_corner_distance(a, b), _corner_distance(b, a))
+
+
+def _separated(a: Array, b: Array) -> bool:
+    """Return whether an edge of either rectangle separates them (separating axis theorem)."""
+    for polygon in (a, b):
+        for edge in (polygon[1] - polygon[0], polygon[2] - polygon[1]):
+            axis = np.array([-edge[1], edge[0]])
+            on_a, on_b = a @ axis, b @ axis
+            if on_a.max() < on_b.min() or on_b.max() < on_a.min():
+                return True
+    return False
+
+
+def _corner_distance(corners: Array, polygon: Array) -> float:
+    """Return the least distance of points (n, 2) to the edges of a polygon (4, 2)."""
+    start = polygon[None]
+    edge = np.roll(polygon, -1, axis=0)[None] - start
+    length = np.maximum((edge**2).sum(-1), 1e-12)
+    share = np.clip(((corners[:, None] - start) * edge).sum(-1) / length, 0.0, 1.0)
+    nearest = start + share[..., None] * edge
+    return float(np.linalg.norm(corners[:, None] - nearest, axis=-1).min())

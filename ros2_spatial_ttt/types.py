@@ -18,6 +18,7 @@ __all__ = [
     'Instance',
     'Intrinsics',
     'MemoryStatus',
+    'Percept',
     'Query',
     'QueryType',
     'Region',
@@ -101,6 +102,37 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Percept:
+    """What a detector and a depth sensor say about one frame, instead of its pixels.
+
+    Enters the memory by ``SpatialMemory.feed_percept``: a perfect, noisy or external detector.
+    Everything is in the optical frame of the camera (x right, y down, z forward), metres.
+
+    Attributes:
+        camera: name; stamps must increase per camera. stamp_ns: acquisition time.
+        map_T_camera: (4, 4) float64, optical frame to map.
+        labels: name of each of n things; names are those of ``votes.labels``.
+        centre: (n, 3) float64 centre of each thing's box.
+        size: (n, 3) float64 extent of each box: longer and shorter horizontal edge, height.
+        yaw: (n,) float64 rad, of the longer edge about the map's z axis, modulo pi.
+        weight: (n,) float64 how sure the detector is, 0..1.
+        surface: (m, 3) float64 measured surface points.
+        free: (f, 3) float64 points known to be empty.
+    """
+
+    camera: str
+    stamp_ns: int
+    map_T_camera: NDArray[np.float64]
+    labels: tuple[str, ...]
+    centre: NDArray[np.float64]
+    size: NDArray[np.float64]
+    yaw: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    surface: NDArray[np.float64]
+    free: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class FeedResult:
     """What became of a frame: ``refused`` is None when it was taken; ``message`` says why not."""
 
@@ -176,7 +208,8 @@ class Instance:
         id: stable within this process; may be referred to as label '#ID'.
         position: (3,) float64.
         covariance: (3, 3) float64 of ``position``, m².
-        size: (3,) float64 extent along the map axes; 0 where unknown.
+        size: (3,) float64 extent of its box: along ``yaw``, across it, up; 0 where unknown.
+        yaw: rad, of the box about the map's z axis; 0 where unknown.
         confidence: 0..1.
         first_seen_ns, last_seen_ns: stamps of the observations there.
         observations: how many surface samples were taken there.
@@ -196,6 +229,7 @@ class Instance:
     evidence_jpeg: bytes = b''
     evidence_map_T_camera: NDArray[np.float64] | None = None
     evidence_stamp_ns: int = 0
+    yaw: float = 0.0
 
 
 @dataclass(frozen=True)

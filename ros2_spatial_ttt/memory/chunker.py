@@ -4,12 +4,29 @@
 
 from __future__ import annotations
 
-from ros2_spatial_ttt.memory.preprocess import PreparedFrame
+from typing import Generic, Protocol, TypeVar
 
-__all__ = ['Chunker']
+__all__ = ['Chunker', 'Stamped']
 
 
-class Chunker:
+class Stamped(Protocol):
+    """What a chunk is made of: a frame or a percept."""
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera."""
+        ...
+
+    @property
+    def stamp_ns(self) -> int:
+        """Acquisition time, ns."""
+        ...
+
+
+T = TypeVar('T', bound=Stamped)
+
+
+class Chunker(Generic[T]):
     """Collects frames of each camera until a chunk is full or spans ``flush_ns``.
 
     A frame belongs to the open chunk of its camera while it is less than ``flush_ns`` younger than
@@ -19,9 +36,9 @@ class Chunker:
     def __init__(self, *, frames: int, flush_ns: int) -> None:
         self._frames = frames
         self._flush_ns = flush_ns
-        self._open: dict[str, list[PreparedFrame]] = {}
+        self._open: dict[str, list[T]] = {}
 
-    def add(self, frame: PreparedFrame) -> list[list[PreparedFrame]]:
+    def add(self, frame: T) -> list[list[T]]:
         """Return the chunks that this frame closes, oldest first."""
         closed = []
         pending = self._open.setdefault(frame.camera, [])
@@ -33,7 +50,7 @@ class Chunker:
             closed.append(self._open.pop(frame.camera))
         return closed
 
-    def take(self, now_ns: int | None = None) -> list[list[PreparedFrame]]:
+    def take(self, now_ns: int | None = None) -> list[list[T]]:
         """Return the open chunks, or only those that began ``flush_ns`` before ``now_ns``."""
         ripe = [
             camera

@@ -9,6 +9,7 @@ is *never observed*, at those places, and leaves places whose keys are orthogona
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.memory.oracle import fourier_features
+from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
 from ros2_spatial_ttt.types import Region
 
@@ -42,13 +44,15 @@ def tile_without_region(
     if np.all(high - low >= grid.size):
         return None, len(tile.places)
     inside = np.all((tile.places.point >= low) & (tile.places.point <= high), axis=1)
+    voted = np.all((tile.vote_places.point >= low) & (tile.vote_places.point <= high), axis=1)
     axes = [
         np.linspace(a, b, max(2, int((b - a) / SPACING_M) + 1))
         for a, b in zip(low, high, strict=True)
     ]
     lattice = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     surface = tile.places.point[inside].astype(np.float64)
-    return _without(tile, np.concatenate([lattice, surface]), ~inside, omega), int(inside.sum())
+    left = _without(tile, np.concatenate([lattice, surface]), ~inside, omega)
+    return _without_votes(left, voted, omega), int(inside.sum())
 
 
 def tile_without_time(
@@ -64,29 +68,46 @@ def tile_without_time(
 
     With a region of the map only places inside go. Free space has no stamps and stays.
     """
-    gone = (tile.places.first_ns >= since_ns) & (tile.places.last_ns <= until_ns)
-    if region is not None:
-        gone &= region.contains(tile.places.point + grid.centre(tile.index))
-    if not gone.any():
+
+    def chosen(places: PlaceTable) -> NDArray[np.bool_]:
+        mask = (places.first_ns >= since_ns) & (places.last_ns <= until_ns)
+        if region is not None:
+            mask &= region.contains(places.point + grid.centre(tile.index))
+        return mask
+
+    gone, voted = chosen(tile.places), chosen(tile.vote_places)
+    if not gone.any() and not voted.any():
         return tile, 0
-    if region is None and gone.all():
+    if region is None and gone.all() and voted.all():
         return None, len(tile.places)
     points = tile.places.point[gone].astype(np.float64)
-    return _without(tile, points, ~gone, omega), int(gone.sum())
+    left = _without(tile, points, ~gone, omega) if gone.any() else tile
+    return _without_votes(left, voted, omega), int(gone.sum())
 
 
 def _without(
     tile: Tile, points: NDArray, kept: NDArray[np.bool_], omega: dict[str, NDArray]
 ) -> Tile:
     appearance = _complement(points, omega['appearance'])
-    return Tile(
-        index=tile.index,
+    return replace(
+        tile,
         geometry=_projected(tile.geometry, _complement(points, omega['geometry'])),
         appearance=MappingProxyType(
             {sector: _projected(field, appearance) for sector, field in tile.appearance.items()}
         ),
         places=tile.places.kept(kept),
-        used=tile.used,
+    )
+
+
+def _without_votes(tile: Tile, gone: NDArray[np.bool_], omega: dict[str, NDArray]) -> Tile:
+    """Return the tile without the votes at these rows of its table."""
+    if tile.votes is None or not gone.any():
+        return tile
+    points = tile.vote_places.point[gone].astype(np.float64)
+    return replace(
+        tile,
+        votes=_projected(tile.votes, _complement(points, omega['votes'])),
+        vote_places=tile.vote_places.kept(~gone),
     )
 
 
@@ -99,8 +120,10 @@ def _complement(points: NDArray, omega: NDArray) -> NDArray:
 
 
 def _projected(state: FieldState, projector: NDArray) -> FieldState:
-    return FieldState(
-        curvature=(projector @ state.curvature @ projector).astype(np.float32),
-        target=(projector @ state.target).astype(np.float32),
-        weight=(projector @ state.weight).astype(np.float32),
-    )
+    """Return the field with its keys projected; tensors that a rule does not keep stay empty."""
+    curvature, target = state.curvature, state.target
+    if curvature.size:
+        curvature = (projector @ curvature @ projector).astype(np.float32)
+    if target.size:
+        target = (projector @ target).astype(np.float32)
+    return FieldState(curvature, target, (projector @ state.weight).astype(np.float32))

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.config import GateConfig
 from ros2_spatial_ttt.errors import FrameRefused, Refusal
 from ros2_spatial_ttt.geometry import rotation_angle
-from ros2_spatial_ttt.types import Frame
+from ros2_spatial_ttt.types import Frame, Percept
 
-__all__ = ['Gate', 'check_content', 'is_time_jump']
+__all__ = ['Gate', 'check_content', 'check_percept', 'is_time_jump']
 
 # Pose noise that is no motion, however short the time between two frames.
 SLACK_M = 0.05
@@ -45,19 +45,23 @@ class Gate:
         """Forget all cameras: the next frame of each is its first."""
         self._past.clear()
 
-    def jumped_back(self, frame: Frame) -> bool:
+    def jumped_back(self, frame: Frame | Percept) -> bool:
         """Return whether time went back by more than a late frame would."""
         past = self._past.get(frame.camera)
         return past is not None and is_time_jump(past.stamp_ns, frame.stamp_ns, self._config)
 
     def check(self, frame: Frame) -> None:
         """Raise FrameRefused unless a sound frame may enter memory after those before it."""
-        self._check_stamp(frame)
-        self._check_motion(frame)
+        self.check_motion(frame)
         self._check_frozen(frame)
         self._check_blur(frame.colour)
 
-    def _check_stamp(self, frame: Frame) -> None:
+    def check_motion(self, frame: Frame | Percept) -> None:
+        """Raise FrameRefused unless stamp and pose may follow those before them."""
+        self._check_stamp(frame)
+        self._check_speed(frame)
+
+    def _check_stamp(self, frame: Frame | Percept) -> None:
         past = self._past.get(frame.camera)
         if past is None:
             return
@@ -79,7 +83,7 @@ class Gate:
                 f'camera {frame.camera!r}: stamp is {behind_s:.3f} s before the last one',
             )
 
-    def _check_motion(self, frame: Frame) -> None:
+    def _check_speed(self, frame: Frame | Percept) -> None:
         past = self._past.get(frame.camera)
         if past is not None:
             seconds = (frame.stamp_ns - past.pose_stamp_ns) * 1e-9
@@ -135,6 +139,35 @@ def check_content(frame: Frame) -> None:
     _check_images(frame)
     _check_depth(frame.depth)
     _check_pose(frame.map_T_camera)
+
+
+def check_percept(percept: Percept, names: tuple[str, ...]) -> None:
+    """Raise FrameRefused unless the arrays of a percept fit, are finite and names are known."""
+    _check_pose(percept.map_T_camera)
+    things = len(percept.labels)
+    shapes = {'centre': (things, 3), 'size': (things, 3), 'yaw': (things,), 'weight': (things,)}
+    for name, expected in shapes.items():
+        got = getattr(percept, name).shape
+        if got != expected:
+            raise FrameRefused(
+                Refusal.PERCEPT, f'{name} of {things} things must be {expected}, got {got}'
+            )
+    for name in ('surface', 'free'):
+        points = getattr(percept, name)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise FrameRefused(Refusal.PERCEPT, f'{name} must be (n, 3), got {points.shape}')
+    for name in (*shapes, 'surface', 'free'):
+        if not np.isfinite(getattr(percept, name)).all():
+            raise FrameRefused(Refusal.PERCEPT, f'{name} holds numbers that are not finite')
+    if (percept.weight < 0).any() or (percept.size < 0).any():
+        raise FrameRefused(Refusal.PERCEPT, 'weight and size must not be negative')
+    unknown = sorted(set(percept.labels) - set(names))
+    if unknown:
+        raise FrameRefused(
+            Refusal.PERCEPT,
+            f'{unknown} are not names of this memory ({", ".join(names) or "it knows none"}); '
+            'set votes.labels to the names of the detector',
+        )
 
 
 def is_time_jump(last_ns: int, stamp_ns: int, config: GateConfig) -> bool:

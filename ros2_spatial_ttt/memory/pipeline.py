@@ -14,11 +14,11 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +28,29 @@ from ros2_spatial_ttt.errors import FrameRefused, Refusal, SnapshotError
 from ros2_spatial_ttt.memory.chunker import Chunker
 from ros2_spatial_ttt.memory.evidence import Keyframe, bank_bytes
 from ros2_spatial_ttt.memory.forgetting import tile_without_region, tile_without_time
-from ros2_spatial_ttt.memory.gate import Gate, check_content
+from ros2_spatial_ttt.memory.gate import Gate, check_content, check_percept
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
 from ros2_spatial_ttt.memory.state import MemoryState, shared_tensors, state_hash
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_bytes, empty_tile
+from ros2_spatial_ttt.memory.votes import empty_votes, vote_frequencies
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
 from ros2_spatial_ttt.runtime import open_runtime
-from ros2_spatial_ttt.types import Answer, FeedResult, Frame, MemoryStatus, Query, Region
+from ros2_spatial_ttt.types import (
+    Answer,
+    FeedResult,
+    Frame,
+    MemoryStatus,
+    Percept,
+    Query,
+    Region,
+)
 
 __all__ = ['SpatialMemory']
+
+T = TypeVar('T')
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,14 +76,22 @@ class SpatialMemory:
         )
         self.manifest = self.runtime.manifest
         self.grid = TileGrid(self.config.tiles)
-        self._shelf = TileShelf(self.config.tiles.directory, self.manifest)
-        self._writer = Writer(self.config, self.runtime, self.grid, self._shelf)
-        self._reader = Reader(self.runtime, self.grid)
-        self._engine = QueryEngine(self.config.read, self.runtime, self._reader, self.grid)
-        self._gate = Gate(self.config.gate)
-        self._chunker = Chunker(
-            frames=self.manifest.chunk_frames, flush_ns=round(self.config.chunk.flush_s * 1e9)
+        self._omega = {
+            **self.runtime.omega,
+            'votes': vote_frequencies(self.config.votes.features, self.config.votes.scale_m),
+        }
+        votes = empty_votes(self.config.votes)
+        self._shelf = TileShelf(self.config.tiles.directory, self.manifest, votes)
+        self._writer = Writer(
+            self.config, self.runtime, self.grid, self._shelf, self._omega['votes']
         )
+        self._reader = Reader(self.runtime, self.grid, self._omega['votes'])
+        self._engine = QueryEngine(self.config, self.runtime, self._reader)
+        self._gate = Gate(self.config.gate)
+        flush_ns = round(self.config.chunk.flush_s * 1e9)
+        frames = self.manifest.chunk_frames
+        self._chunker: Chunker[PreparedFrame] = Chunker(frames=frames, flush_ns=flush_ns)
+        self._percepts: Chunker[Percept] = Chunker(frames=frames, flush_ns=flush_ns)
         self._cameras: dict[str, CameraTokens] = {}
         self._state = MemoryState.empty(self.manifest.embedding)
         self._asked_at = float('-inf')
@@ -103,7 +122,22 @@ class SpatialMemory:
                 return self._refusal(error)
             self._state = replace(self._state, camera_width=frame.intrinsics.width)
             self._count('accepted')
-            updates = [self._write(chunk) for chunk in self._chunker.add(prepared)]
+            chunks = self._chunker.add(prepared)
+            updates = [self._write(self._writer.write, chunk) for chunk in chunks]
+            return FeedResult(chunk_updated=any(updates))
+
+    def feed_percept(self, percept: Percept) -> FeedResult:
+        """Offer what a detector and a depth sensor say about a frame, in place of its pixels."""
+        with self._write_lock:
+            self._count('received')
+            try:
+                check_percept(percept, self.config.votes.names)
+                self._gate.check_motion(percept)
+            except FrameRefused as error:
+                return self._refusal(error)
+            self._count('accepted')
+            chunks = self._percepts.add(percept)
+            updates = [self._write(self._writer.write_percepts, chunk) for chunk in chunks]
             return FeedResult(chunk_updated=any(updates))
 
     def refuse(self, reason: Refusal, message: str = '') -> None:
@@ -121,8 +155,7 @@ class SpatialMemory:
             now_ns: write only chunks that began at least ``chunk.flush_s`` before; None = all.
         """
         with self._write_lock:
-            updates = [self._write(chunk) for chunk in self._chunker.take(now_ns)]
-            return any(updates)
+            return self._write_pending(now_ns)
 
     def reset(self) -> None:
         """Forget everything; counters go on."""
@@ -253,6 +286,18 @@ class SpatialMemory:
         )
 
     @property
+    def state(self) -> MemoryState:
+        """The last published state."""
+        return self._state
+
+    def restore(self, state: MemoryState) -> None:
+        """Go on from a state of this memory or of one with the same model and parameters."""
+        with self._write_lock:
+            self._chunker.clear()
+            self._percepts.clear()
+            self._state = state
+
+    @property
     def state_bytes(self) -> int:
         """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
         evidence = bank_bytes(self.config.evidence, self.manifest.tokens)
@@ -276,10 +321,10 @@ class SpatialMemory:
             self._refused[error.reason.value] += 1
         return FeedResult(refused=error.reason.value, message=str(error))
 
-    def _write(self, chunk: list[PreparedFrame]) -> bool:
+    def _write(self, write: Callable[[MemoryState, list[T]], MemoryState], chunk: list[T]) -> bool:
         begin, last = time.perf_counter(), self._state
         try:
-            state = self._writer.write(last, chunk)
+            state = write(last, chunk)
         except NotFinite as error:
             with self._count_lock:
                 self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
@@ -300,14 +345,19 @@ class SpatialMemory:
             self._update_ms.append(1e3 * (time.perf_counter() - begin))
         return True
 
-    def _write_pending(self) -> None:
-        for chunk in self._chunker.take():
-            self._write(chunk)
+    def _write_pending(self, now_ns: int | None = None) -> bool:
+        """Write frames and percepts that no full chunk was made of; return if there were any."""
+        updates = [self._write(self._writer.write, c) for c in self._chunker.take(now_ns)]
+        updates += [
+            self._write(self._writer.write_percepts, c) for c in self._percepts.take(now_ns)
+        ]
+        return any(updates)
 
     def _reset(self, *, keep: Collection[TileIndex] = ()) -> None:
         """Start anew; on disk only the tiles ``keep`` stay."""
         self._gate.clear()
         self._chunker.clear()
+        self._percepts.clear()
         self._shelf.clear(keep=keep)
         self._state = MemoryState.empty(self.manifest.embedding)
 
@@ -315,9 +365,9 @@ class SpatialMemory:
         self, tile: Tile, region: Region | None, since_ns: int, until_ns: int
     ) -> tuple[Tile | None, int]:
         if region is not None and since_ns == 0 and until_ns == _END_OF_TIME:
-            return tile_without_region(tile, region, self.grid, self.runtime.omega)
+            return tile_without_region(tile, region, self.grid, self._omega)
         return tile_without_time(
-            tile, since_ns, until_ns, self.runtime.omega, region=region, grid=self.grid
+            tile, since_ns, until_ns, self._omega, region=region, grid=self.grid
         )
 
     def _keep(
@@ -332,7 +382,12 @@ class SpatialMemory:
 
     def _snapshot_header(self) -> dict[str, Any]:
         tiles = self.config.tiles
-        return {'map_id': self.config.map_id, 'tile_size_m': [tiles.size_m, tiles.height_m]}
+        votes = self.config.votes
+        return {
+            'map_id': self.config.map_id,
+            'tile_size_m': [tiles.size_m, tiles.height_m],
+            'votes': [votes.rule, votes.features, votes.scale_m, *votes.names],
+        }
 
     def _used_bytes(self, state: MemoryState) -> int:
         tiles = sum(tile.nbytes for tile in state.tiles.values())

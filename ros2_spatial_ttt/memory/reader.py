@@ -24,7 +24,7 @@ from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
 from ros2_spatial_ttt.runtime.base import Runtime
 
-__all__ = ['FieldPoints', 'Reader']
+__all__ = ['Beliefs', 'FieldPoints', 'Reader']
 
 
 # Below this seen channel, or this length of a mean embedding, a look is extrapolation.
@@ -70,6 +70,22 @@ class FieldPoints:
 
 
 @dataclass(frozen=True)
+class Beliefs:
+    """What the vote field says at n places where votes fell.
+
+    Attributes:
+        points: (n, 3) float64 m in the map. values: (n, C) see ``memory/votes.py``.
+        first_seen_ns, last_seen_ns: (n,) int64. count: (n,) int32 votes.
+    """
+
+    points: NDArray[np.float64]
+    values: NDArray[np.float64]
+    first_seen_ns: NDArray[np.int64]
+    last_seen_ns: NDArray[np.int64]
+    count: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
 class _TileView:
     """What does not depend on the question: read once per tile, update and lens.
 
@@ -86,12 +102,17 @@ class _TileView:
 
 
 class Reader:
-    """Reads tiles through a runtime. Any number of threads; tiles are immutable."""
+    """Reads tiles through a runtime. Any number of threads; tiles are immutable.
 
-    def __init__(self, runtime: Runtime, grid: TileGrid) -> None:
+    ``vote_omega`` (D/2, 3) are the key frequencies of the vote field, rad/m.
+    """
+
+    def __init__(self, runtime: Runtime, grid: TileGrid, vote_omega: NDArray[np.float32]) -> None:
         self._runtime = runtime
         self._grid = grid
+        self._vote_omega = vote_omega
         self._views: WeakKeyDictionary[Tile, _TileView] = WeakKeyDictionary()
+        self._beliefs: WeakKeyDictionary[Tile, Beliefs] = WeakKeyDictionary()
 
     def places(self, state: MemoryState) -> FieldPoints:
         """Return what the memory says at all tabled places, each place by its own tile only."""
@@ -124,6 +145,14 @@ class Reader:
             parts.append(best)
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
+    def beliefs(self, state: MemoryState) -> Beliefs | None:
+        """Return what is believed at all places of votes, each by its own tile; None = nothing."""
+        voted = [tile for tile in state.tiles.values() if tile.votes is not None]
+        parts = [vars(self._believed(tile)) for tile in voted]
+        if not parts:
+            return None
+        return Beliefs(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+
     def at(self, state: MemoryState, points: NDArray[np.float64]) -> FieldPoints:
         """Return what the memory says at map points (n, 3), in their order."""
         parts, order = [], []
@@ -139,6 +168,24 @@ class Reader:
         if not parts:
             return _nothing(points)
         return FieldPoints.joined(parts).kept(np.argsort(np.concatenate(order), kind='stable'))
+
+    def _believed(self, tile: Tile) -> Beliefs:
+        known = self._beliefs.get(tile)
+        if known is None:
+            assert tile.votes is not None
+            table = tile.vote_places
+            points = table.point + self._grid.centre(tile.index)
+            own = (self._grid.index_of(points) == tile.index).all(axis=1)
+            key = fourier_features(table.point[own], self._vote_omega)
+            known = Beliefs(
+                points=points[own],
+                values=key @ tile.votes.weight,
+                first_seen_ns=table.first_ns[own],
+                last_seen_ns=table.last_ns[own],
+                count=table.count[own],
+            )
+            self._beliefs[tile] = known
+        return known
 
     def _view(self, tile: Tile, lens: Lens) -> _TileView:
         view = self._views.get(tile)

@@ -34,7 +34,7 @@ from ros2_spatial_ttt.types import Intrinsics
 
 __all__ = ['FORMAT_VERSION', 'TileShelf', 'load_state', 'save_state']
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save_state(
@@ -47,7 +47,7 @@ def save_state(
         state: to be written, with the tiles on disk.
         shelf: where tiles on disk lie.
         manifest: of the model the state belongs to.
-        header: 'map_id' and 'tile_size_m', which a loading memory must share.
+        header: 'map_id', 'tile_size_m' and 'votes', which a loading memory must share.
 
     Raises:
         SnapshotError: the file cannot be written.
@@ -98,7 +98,7 @@ def load_state(
                 f'set the parameter to match or choose another snapshot',
                 map_mismatch=key == 'map_id',
             )
-    tiles = [_tile_of(tensors, entry, manifest, path) for entry in meta['tiles']]
+    tiles = [shelf.tile_of(tensors, entry, path) for entry in meta['tiles']]
     tiles.sort(key=lambda tile: (-tile.used, tile.index))
     total = np.cumsum([tile.nbytes for tile in tiles])
     resident = int(np.searchsorted(total, budget, side='right'))
@@ -124,12 +124,19 @@ def load_state(
 
 
 class TileShelf:
-    """Tiles on disk, one file each, in a directory; '' means there is none."""
+    """Tiles on disk, one file each, in a directory; '' means there is none.
 
-    def __init__(self, directory: str, manifest: Manifest) -> None:
+    Args:
+        directory: where they go.
+        manifest: gives the shapes of the fields.
+        votes: an empty vote field, for its shapes.
+    """
+
+    def __init__(self, directory: str, manifest: Manifest, votes: FieldState) -> None:
         self.enabled = bool(directory)
         self._directory = Path(directory).expanduser() if directory else Path()
         self._manifest = manifest
+        self._votes = votes
         if self.enabled:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
@@ -150,7 +157,7 @@ class TileShelf:
     def get(self, index: TileIndex) -> Tile:
         """Read a tile back."""
         tensors, meta = _read(self._path(index))
-        return _tile_of(tensors, meta['tiles'][0], self._manifest, self._path(index))
+        return self.tile_of(tensors, meta['tiles'][0], self._path(index))
 
     def clear(self, *, keep: Collection[TileIndex]) -> None:
         """Delete all tiles but those of the indices ``keep``."""
@@ -158,6 +165,32 @@ class TileShelf:
             kept = {self._path(index) for index in keep}
             for path in set(self._directory.glob('tile_*.safetensors')) - kept:
                 path.unlink(missing_ok=True)
+
+    def tile_of(self, tensors: dict[str, NDArray], entry: list[int], path: Path) -> Tile:
+        """Return the tile of a header's ``entry`` (x, y, z, used) from the tensors of a file.
+
+        Raises:
+            SnapshotError: a tensor is missing, of the wrong shape or not finite.
+        """
+        index: TileIndex = (entry[0], entry[1], entry[2])
+        prefix = _tile_name(index) + '/'
+        own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+        sectors = {int(name.split('/')[1]) for name in own if name.startswith('appearance/')}
+        manifest = self._manifest
+        appearance = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
+        geometry = FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS)
+        voted = any(name.startswith('votes/') for name in own)
+        return Tile(
+            index=index,
+            geometry=_field_of(own, 'geometry', geometry, path),
+            appearance=MappingProxyType(
+                {s: _field_of(own, f'appearance/{s}', appearance, path) for s in sorted(sectors)}
+            ),
+            places=_places_of(own, 'places'),
+            used=entry[3],
+            votes=_field_of(own, 'votes', self._votes, path) if voted else None,
+            vote_places=_places_of(own, 'vote_places') if voted else PlaceTable.empty(),
+        )
 
     def _path(self, index: TileIndex) -> Path:
         return self._directory / f'tile_{"_".join(map(str, index))}.safetensors'
@@ -236,24 +269,8 @@ def _checksum(tensors: Mapping[str, NDArray], text: str) -> int:
     return crc
 
 
-def _tile_of(
-    tensors: dict[str, NDArray], entry: list[int], manifest: Manifest, path: Path
-) -> Tile:
-    index: TileIndex = (entry[0], entry[1], entry[2])
-    prefix = _tile_name(index) + '/'
-    own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-    sectors = sorted({int(name.split('/')[1]) for name in own if name.startswith('appearance/')})
-    appearance = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
-    geometry = FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS)
-    return Tile(
-        index=index,
-        geometry=_field_of(own, 'geometry', geometry, path),
-        appearance=MappingProxyType(
-            {s: _field_of(own, f'appearance/{s}', appearance, path) for s in sectors}
-        ),
-        places=PlaceTable(**{name: own[f'places/{name}'] for name in PlaceTable.empty().arrays()}),
-        used=entry[3],
-    )
+def _places_of(tensors: dict[str, NDArray], label: str) -> PlaceTable:
+    return PlaceTable(**{name: tensors[f'{label}/{name}'] for name in PlaceTable.empty().arrays()})
 
 
 def _field_of(

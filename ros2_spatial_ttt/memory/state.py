@@ -65,6 +65,9 @@ def tile_tensors(tile: Tile) -> dict[str, NDArray]:
     out |= {f'geometry/{name}': tensor for name, tensor in tile.geometry.tensors().items()}
     for sector, look in tile.appearance.items():
         out |= {f'appearance/{sector}/{name}': t for name, t in look.tensors().items()}
+    if tile.votes is not None:
+        out |= {f'votes/{name}': tensor for name, tensor in tile.votes.tensors().items()}
+        out |= {f'vote_places/{name}': array for name, array in tile.vote_places.arrays().items()}
     return out
 
 

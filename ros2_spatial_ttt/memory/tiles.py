@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from types import MappingProxyType
 
@@ -34,6 +34,8 @@ class Tile:
         geometry: fast weights of what is observed and occupied.
         appearance: {sector: fast weights of how surfaces look from there}, sectors seen only.
         places: where surfaces were measured.
+        votes: fast weights of named things; None before the first.
+        vote_places: where votes fell.
         used: number of the chunk that last wrote to it.
     """
 
@@ -42,16 +44,26 @@ class Tile:
     appearance: MappingProxyType[int, FieldState]
     places: PlaceTable
     used: int
+    votes: FieldState | None = None
+    vote_places: PlaceTable = field(default_factory=PlaceTable.empty)
 
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        fields = sum(field.nbytes for field in self.appearance.values())
-        return self.geometry.nbytes + fields + self.places.nbytes
+        return (
+            sum(part.nbytes for part in self.fields())
+            + self.places.nbytes
+            + (self.vote_places.nbytes)
+        )
+
+    def fields(self) -> list[FieldState]:
+        """Return all fast weights of the tile."""
+        votes = [self.votes] if self.votes else []
+        return [self.geometry, *self.appearance.values(), *votes]
 
     def is_finite(self) -> bool:
         """Return whether every number is finite."""
-        return all(field.is_finite() for field in (self.geometry, *self.appearance.values()))
+        return all(part.is_finite() for part in self.fields())
 
 
 def empty_tile(index: TileIndex, manifest: Manifest) -> Tile:

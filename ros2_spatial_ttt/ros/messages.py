@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from ros2_spatial_ttt.geometry import quaternion_from_matrix, transform_points
+from ros2_spatial_ttt.geometry import quaternion_from_matrix, rotation_2d
 from ros2_spatial_ttt.ros.conversions import ns_to_sec_nanosec
 from ros2_spatial_ttt.types import Answer, Instance
 from spatial_ttt.msg import SpatialObject
@@ -73,18 +73,19 @@ def object_message(
     rotation = frame_T_map[:3, :3]
     covariance = np.zeros((6, 6))
     covariance[:3, :3] = rotation @ instance.covariance @ rotation.T
-    # The box along the axes of the frame that holds the box along the map's axes.
-    size = np.abs(rotation) @ instance.size
+    map_T_box = np.eye(4)
+    map_T_box[:2, :2] = rotation_2d(instance.yaw)
+    map_T_box[:3, 3] = instance.position
     out = SpatialObject(
         header=header_message(instance.last_seen_ns, frame_id),
         id=instance.id,
         label=instance.label,
         confidence=float(instance.confidence),
         pose=PoseWithCovariance(
-            pose=Pose(position=_point(transform_points(frame_T_map, instance.position))),
+            pose=pose_message(frame_T_map @ map_T_box),
             covariance=covariance.ravel(),
         ),
-        size=Vector3(x=float(size[0]), y=float(size[1]), z=float(size[2])),
+        size=Vector3(**dict(zip('xyz', map(float, instance.size), strict=True))),
         first_seen=time_message(instance.first_seen_ns),
         last_seen=time_message(instance.last_seen_ns),
         observations=instance.observations,

@@ -180,6 +180,7 @@ def test_every_reason_of_the_gate_has_a_bad_frame():
         Refusal.INACTIVE,
         Refusal.FROZEN,
         Refusal.UPDATE_REJECTED,
+        Refusal.PERCEPT,
     }
     assert {reason for _, reason in BAD.values()} == set(Refusal) - elsewhere
 

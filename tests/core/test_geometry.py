@@ -77,3 +77,23 @@ def test_interpolation_meets_both_ends(t0, q0, t1, q1):
     start, end = g.transform(t0, q0), g.transform(t1, q1)
     assert np.allclose(g.interpolate_transform(start, end, 0.0), start, atol=1e-8)
     assert np.allclose(g.interpolate_transform(start, end, 1.0), end, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ('a', 'b', 'truth'),
+    [
+        (((0, 0, 0), (2, 2, 2), 0.0), ((5, 0, 0), (2, 2, 2), 0.0), 3.0),
+        (((0, 0, 0), (2, 2, 2), 0.0), ((4, 4, 0), (2, 2, 2), 0.0), np.hypot(2, 2)),
+        (((0, 0, 0), (2, 2, 2), 0.0), ((0, 0, 4), (2, 2, 2), 0.7), 2.0),
+        (((0, 0, 0), (2, 2, 2), 0.0), ((1, 0.5, 1), (1, 1, 1), 0.3), 0.0),
+        # A square of 2 m turned by 45 degrees reaches sqrt(2) towards the other.
+        (((0, 0, 0), (2, 2, 2), np.pi / 4), ((4, 0, 0), (2, 2, 2), 0.0), 3.0 - np.sqrt(2)),
+        # Two long thin boxes that cross without a corner of either inside the other.
+        (((0, 0, 0), (4, 0.2, 1), 0.0), ((0, 0, 0), (4, 0.2, 1), np.pi / 2), 0.0),
+        # Points.
+        (((0, 0, 0), (0, 0, 0), 0.0), ((3, 4, 0), (0, 0, 0), 0.0), 5.0),
+    ],
+)
+def test_box_distance_by_hand(a, b, truth):
+    assert g.box_distance(*a, *b) == pytest.approx(truth, abs=1e-5)
+    assert g.box_distance(*b, *a) == pytest.approx(truth, abs=1e-5)

@@ -22,14 +22,7 @@ HALF = 24  # pixels, half of the model's window at this camera's size
 THINGS = {'sofa_2.back': 34, 'desk_2.monitor': 34, 'desk_2.drawers': 146, 'table.rug': 146}
 EVERYWHERE = Region((-4.0, -4.0, -0.2), (4.0, 4.0, 3.0))
 NEVER = Region((20.0, 20.0, 0.0), (22.0, 22.0, 2.0))
-NEEDS_LABELS = (
-    QueryType.COUNT,
-    QueryType.DIRECTION,
-    QueryType.SIZE,
-    QueryType.ORDER,
-    QueryType.ROOM_SIZE,
-    QueryType.RELOCALIZE,
-)
+NEEDS_LABELS = (QueryType.COUNT, QueryType.SIZE, QueryType.ORDER)
 
 
 @pytest.fixture(scope='module')
@@ -275,6 +268,25 @@ def test_distance_to_the_viewpoint(easy, ends):
     assert words.code == ResultCode.OK and words.value == pytest.approx(answer.value)
 
 
+def test_the_bearing_of_an_example_from_the_viewpoint(easy, shown, ends):
+    pair, best, _ = ends
+    eye = standing(0.5, -0.5)
+    answer = ask(easy, QueryType.DIRECTION, examples=(shown[pair[0]][0],), viewpoint=eye)
+    nearest = answer.instances[0].position - eye[:3, 3]
+    assert answer.code == ResultCode.OK and answer.unit == 'rad'
+    assert answer.value == pytest.approx(np.arctan2(nearest[1], nearest[0]))
+
+
+def test_the_floor_area_of_the_room_needs_no_names(easy, scene):
+    answer = ask(easy, QueryType.ROOM_SIZE)
+    assert answer.code == ResultCode.OK and answer.unit == 'm²'
+    assert answer.value == pytest.approx(scene.size[0] * scene.size[1], rel=0.15)
+    assert answer.value_low < answer.value < answer.value_high
+    part = ask(easy, QueryType.ROOM_SIZE, region=Region((0, 0, -0.2), (1.0, 1.0, 3.0)))
+    assert part.value < 0.2 * answer.value
+    assert ask(easy, QueryType.ROOM_SIZE, region=NEVER).code == ResultCode.NEVER_OBSERVED
+
+
 def test_distance_to_something_that_is_not_there(strict, example):
     answer = ask(strict, QueryType.DISTANCE, examples=(example, example))
     assert answer.code == ResultCode.NOT_FOUND
@@ -353,9 +365,12 @@ def bad_requests(image):
     return cases | {
         'grey example': (replace(good, examples=(Example(image[..., 0]),)), 'uint8 RGB'),
         'empty example': (replace(good, examples=(Example(image[:0]),)), 'uint8 RGB'),
-        'no example': (replace(good, examples=()), 'needs one example image of the thing, got 0'),
+        'no example': (
+            replace(good, examples=()),
+            'needs one name or one example image of the thing, got 0',
+        ),
         'two examples': (replace(good, examples=good.examples * 2), 'got 2'),
-        'unknown label': (replace(good, labels=('chair',)), "label 'chair'"),
+        'unknown label': (Query(QueryType.LOCATE, labels=('chair',)), "label 'chair'"),
         'unknown object': (
             replace(good, type=QueryType.DISTANCE, labels=('#999999',)),
             'no object',
@@ -373,6 +388,11 @@ def bad_requests(image):
             Query(QueryType.DISTANCE, examples=good.examples * 3),
             'between two things, got 3',
         ),
+        'direction from nowhere': (
+            replace(good, type=QueryType.DIRECTION),
+            'DIRECTION needs a viewpoint',
+        ),
+        'relocalize': (Query(QueryType.RELOCALIZE), 'RELOCALIZE is not offered'),
         'nonsense': (Query(QueryType.AUTO, text='colourless green ideas'), 'cannot understand'),
         'a name in words': (Query(QueryType.AUTO, text='where is the chair?'), "label 'chair'"),
     }
@@ -402,7 +422,10 @@ def test_what_needs_labels_is_refused_with_the_reason(room, example, kind):
 
 
 def test_every_type_is_tested():
-    asked = {query.type for query, _ in BAD_REQUESTS.values()} | {QueryType.EXISTS}
+    asked = {query.type for query, _ in BAD_REQUESTS.values()} | {
+        QueryType.EXISTS,
+        QueryType.ROOM_SIZE,
+    }
     assert asked | set(NEEDS_LABELS) == set(QueryType)
 
 

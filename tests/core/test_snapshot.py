@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from ros2_spatial_ttt.errors import SnapshotError
+from ros2_spatial_ttt.memory.snapshot import FORMAT_VERSION
 from ros2_spatial_ttt.types import Query, QueryType, Region
 
 pytestmark = pytest.mark.ort
@@ -200,8 +201,8 @@ def test_a_missing_file_is_refused(refused, tmp_path):
 
 
 def test_a_newer_version_is_refused_with_both_versions(saved, refused, tmp_path):
-    path = rewritten(saved[1], tmp_path / 'newer.safetensors', format_version=2)
-    assert 'snapshot version 2, this package reads 1' in refused(path)
+    path = rewritten(saved[1], tmp_path / 'newer.safetensors', format_version=FORMAT_VERSION + 1)
+    assert f'version {FORMAT_VERSION + 1}, this package reads {FORMAT_VERSION}' in refused(path)
 
 
 def test_changed_metadata_is_refused(saved, refused, tmp_path):

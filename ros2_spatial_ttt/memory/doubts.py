@@ -1,0 +1,89 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Doubts: places where the memory believes a thing, that were looked at without seeing one.
+
+This is the prediction error of the memory: what it expects to see and does not. Without it a thing
+that was carried away would be believed for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.geometry import invert_transform, transform_points
+
+__all__ = ['Look', 'doubts']
+
+NEAR_M = 0.3
+# A thing smaller than this, seen from its distance (edge / distance), may be missed by a detector.
+_SMALLEST = 0.05
+# Share of the rays towards a thing that must reach it.
+_UNHIDDEN = 0.7
+_SPACING = 0.12
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame looked at.
+
+    Attributes:
+        map_T_camera: (4, 4). surface: (r, 3) m, measured points in the optical frame.
+        votes: (k, 3) m in the map, what was detected.
+    """
+
+    map_T_camera: NDArray[np.float64]
+    surface: NDArray[np.float64]
+    votes: NDArray[np.float64]
+
+
+def doubts(
+    look: Look, points: NDArray[np.float64], edge: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the weight (n,) with which a look speaks against things believed at points.
+
+    0 where a place is out of view, hidden or too small at its distance, and near a detection.
+    Places closer together than ``NEAR_M`` are one belief and share the weight of 1.
+
+    Args:
+        look: one frame.
+        points: (n, 3) m in the map.
+        edge: (n,) m, typical edge of what is believed there.
+    """
+    weight = np.zeros(len(points))
+    if not len(points) or not len(look.surface):
+        return weight
+    local = transform_points(invert_transform(look.map_T_camera), points)
+    rows = np.flatnonzero(local[:, 2] > 0.3)
+    if len(look.votes) and len(rows):
+        apart = np.linalg.norm(points[rows, None] - look.votes[None], axis=2).min(axis=1)
+        rows = rows[apart > np.maximum(NEAR_M, 0.5 * edge[rows])]
+    if not len(rows):
+        return weight
+    rows = rows[_seen(look.surface, local[rows], edge[rows])]
+    if len(rows):
+        crowd = np.linalg.norm(points[rows, None] - points[None, rows], axis=2) < NEAR_M
+        weight[rows] = 1.0 / crowd.sum(axis=1)
+    return weight
+
+
+def _seen(
+    surface: NDArray[np.float64], points: NDArray[np.float64], edge: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return which things at points (n, 3) of the optical frame were in plain view, (n,)."""
+    ray = surface[:, :2] / surface[:, 2:]
+    centre = points[:, :2] / points[:, 2:]
+    radius = np.maximum(0.5 * edge / points[:, 2], _SPACING / 2.0)
+    inside = np.all(
+        (centre - 0.5 * radius[:, None] >= ray.min(axis=0))
+        & (centre + 0.5 * radius[:, None] <= ray.max(axis=0)),
+        axis=1,
+    )
+    apart = np.linalg.norm(centre[:, None] - ray[None], axis=2)
+    towards = apart <= np.maximum(radius, np.minimum(apart.min(axis=1), _SPACING))[:, None]
+    reaches = surface[None, :, 2] >= (points[:, 2] - 0.6 * edge - 0.1)[:, None]
+    count = towards.sum(axis=1)
+    unhidden = (towards & reaches).sum(axis=1) >= _UNHIDDEN * np.maximum(count, 1)
+    return np.asarray(inside & (count > 0) & unhidden & (edge >= _SMALLEST * points[:, 2]))

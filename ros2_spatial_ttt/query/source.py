@@ -1,0 +1,210 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""One state of the memory as a source of things: by name, by example picture, by '#ID'."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.config import MemoryConfig
+from ros2_spatial_ttt.errors import BadRequest
+from ros2_spatial_ttt.memory.reader import Beliefs, FieldPoints, Reader
+from ros2_spatial_ttt.memory.state import MemoryState
+from ros2_spatial_ttt.memory.votes import PRESENT
+from ros2_spatial_ttt.query import describe
+from ros2_spatial_ttt.query.names import named_things, singular
+from ros2_spatial_ttt.query.objects import ObjectRegistry
+from ros2_spatial_ttt.query.search import Peak, example_windows, peaks
+from ros2_spatial_ttt.runtime.base import Runtime
+from ros2_spatial_ttt.types import Example, Instance, Query
+
+__all__ = ['MOST_RESULTS', 'MemorySource']
+
+MOST_RESULTS = 1000
+# Answers beyond this many carry no picture: they cost milliseconds each.
+_MOST_PICTURES = 3
+# Floor: surfaces below this height, in cells of this edge; gaps up to twice the reach are closed.
+_FLOOR_M, _FLOOR_CELL_M, _FLOOR_REACH = 0.12, 0.2, 3
+
+
+class MemorySource:
+    """A ``ThingSource`` (query/relations.py) on one immutable state; ``names`` are those it knows.
+
+    Args:
+        config: thresholds and names.
+        runtime: embeds example pictures.
+        reader: reads the fast weights.
+        objects: names what is found.
+        state: to be asked.
+    """
+
+    def __init__(
+        self,
+        config: MemoryConfig,
+        runtime: Runtime,
+        reader: Reader,
+        objects: ObjectRegistry,
+        state: MemoryState,
+    ) -> None:
+        self.found_threshold = config.read.found_threshold
+        self._config = config
+        self._runtime = runtime
+        self._reader = reader
+        self._objects = objects
+        self._state = state
+        self.names = config.votes.names or runtime.manifest.labels
+
+    def instances(self, term: str, query: Query) -> list[Instance]:
+        """See ``ThingSource.instances``."""
+        if term.startswith('#'):
+            return [self._objects.get(term)]
+        if term.startswith('@'):
+            return self._like(query.examples[int(term[1:])], query)
+        return self._named(term, query)
+
+    def unseen(self, query: Query) -> str:
+        """Return why the asked part of the world counts as never observed, or ''."""
+        if not self._state.tiles:
+            return 'nothing was observed yet; drive around with the cameras on'
+        if query.region is None:
+            return ''
+        points = self._reader.at(self._state, describe.lattice(query.region))
+        share = float((points.observed > self._config.read.observed_threshold).mean())
+        if share < 0.5:
+            return f'only {share:.0%} of the region was ever observed; go and look there'
+        return ''
+
+    def floor_area(self, query: Query) -> tuple[float, float, float]:
+        """Return the observed floor area within the region, m², with its 90 % interval.
+
+        Cells with a measured floor; what furniture hides between them is closed.
+        """
+        points = self.surfaces(query).points
+        cells = np.floor(points[points[:, 2] < _FLOOR_M, :2] / _FLOOR_CELL_M).astype(int)
+        if not len(cells):
+            return 0.0, 0.0, 0.0
+        margin = 2 * _FLOOR_REACH
+        low = cells.min(axis=0) - margin
+        image = np.zeros(cells.max(axis=0) - low + 1 + margin, np.uint8)
+        image[tuple((cells - low).T)] = 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _FLOOR_REACH + 1,) * 2)
+        closed = cv2.morphologyEx(image, cv2.MORPH_CLOSE, disc)
+        contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(closed, contours, -1, 1, cv2.FILLED)
+        area = float(closed.sum()) * _FLOOR_CELL_M**2
+        # The border is known to about half a cell on either side.
+        outline = sum(cv2.arcLength(contour, True) for contour in contours) * _FLOOR_CELL_M
+        slack = outline * _FLOOR_CELL_M / 2.0 + 0.05 * area
+        return area, max(0.0, area - slack), area + slack
+
+    def surfaces(self, query: Query) -> FieldPoints:
+        """Return the places that are surfaces within the region and time of a question."""
+        places = self._reader.places(self._state)
+        return places.kept(self._chosen(places, query))
+
+    def is_surface(self, points: FieldPoints) -> NDArray[np.bool_]:
+        """Return which points are observed and occupied, (n,)."""
+        read = self._config.read
+        observed = points.observed > read.observed_threshold
+        return observed & (points.occupied > read.occupied_threshold * points.observed)
+
+    def instance(self, peak: Peak, confidence: float, *, label: str, pictured: bool) -> Instance:
+        """Return a named object at a peak, with a picture of it where a keyframe shows it."""
+        view = None
+        if pictured:
+            grid = self._runtime.manifest.grid
+            view = self._state.evidence.best_view(peak.position, grid)
+        return self._objects.remember(
+            Instance(
+                id=self._objects.next_id(),
+                label=label,
+                position=peak.position,
+                covariance=peak.covariance,
+                size=peak.size,
+                confidence=confidence,
+                first_seen_ns=peak.first_seen_ns,
+                last_seen_ns=peak.last_seen_ns,
+                observations=peak.count,
+                evidence_jpeg=view.marked() if view else b'',
+                evidence_map_T_camera=view.keyframe.map_T_camera if view else None,
+                evidence_stamp_ns=view.keyframe.stamp_ns if view else 0,
+            )
+        )
+
+    def needs_names(self, what: str) -> str:
+        """Return the refusal of what a memory without names cannot do."""
+        name = self._runtime.manifest.name
+        return (
+            f'{what} a model that knows names, and {name!r} knows none; '
+            'ask LOCATE, EXISTS, NEAREST or DISTANCE with an example image, or DESCRIBE a region'
+        )
+
+    def _named(self, word: str, query: Query) -> list[Instance]:
+        name = singular(word, self.names)
+        if name is None:
+            if not self.names:
+                raise BadRequest(self.needs_names(f'label {word!r} needs'))
+            raise BadRequest(
+                f'label {word!r} is unknown; this memory knows {", ".join(self.names)}'
+            )
+        beliefs = self._reader.beliefs(self._state)
+        if beliefs is None:
+            return []
+        found = named_things(beliefs, self.names.index(name), scale=self._certain(beliefs))
+        out: list[Instance] = []
+        for thing in found:
+            peak = thing.peak
+            if query.region is not None and not query.region.contains(peak.position[None])[0]:
+                continue
+            if query.since_ns and peak.last_seen_ns < query.since_ns:
+                continue
+            if query.until_ns and peak.first_seen_ns > query.until_ns:
+                continue
+            made = self.instance(
+                peak, thing.confidence, label=name, pictured=len(out) < _MOST_PICTURES
+            )
+            out.append(self._objects.remember(replace(made, yaw=thing.yaw)))
+        return out
+
+    def _certain(self, beliefs: Beliefs) -> float:
+        """Return the read score that stands for certainty: 1 where the rule is a regression."""
+        if self._config.votes.rule in ('curvature', 'gd'):
+            return 1.0
+        present = beliefs.values[:, PRESENT]
+        return max(float(np.percentile(present, 90)), 1e-9) if len(present) else 1.0
+
+    def _like(self, example: Example, query: Query) -> list[Instance]:
+        state = self._state
+        windows = example_windows(example, self._runtime.manifest, state.camera_width)
+        places = self._reader.places(state)
+        chosen = self._chosen(places, query)
+        if not chosen.any():
+            return []
+        score = self._reader.likeness(state, self._runtime.embed(windows))
+        found = peaks(
+            places.kept(chosen),
+            score[chosen],
+            separation_m=self._config.read.separation_m,
+            most=min(query.max_results or 10, MOST_RESULTS),
+        )
+        half, slope = self._runtime.manifest.found_score
+        out = []
+        for rank, peak in enumerate(found):
+            confidence = float(1.0 / (1.0 + np.exp(-slope * (peak.score - half))))
+            pictured = rank < _MOST_PICTURES
+            out.append(self.instance(peak, confidence, label='', pictured=pictured))
+        return out
+
+    def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
+        keep = self.is_surface(places)
+        if query.region is not None:
+            keep &= query.region.contains(places.points)
+        if query.since_ns:
+            keep &= places.last_seen_ns >= query.since_ns
+        if query.until_ns:
+            keep &= places.first_seen_ns <= query.until_ns
+        return keep

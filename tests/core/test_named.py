@@ -1,0 +1,240 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Things by name: votes of a detector go in, every kind of question about names is answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toy_flat import LABELS, SECOND, START, Item, look_from, panorama, percept
+
+from ros2_spatial_ttt.errors import SnapshotError
+from ros2_spatial_ttt.types import Query, QueryType, Region, ResultCode
+
+CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
+TABLE = Item('table', (-2.0, 1.0, 0.4), (1.2, 0.8, 0.75), 0.5)
+SHELF = Item('shelf', (0.0, 3.0, 1.0), (0.9, 0.3, 2.0))
+FLAT = (*CHAIRS, TABLE, SHELF)
+HERE = np.eye(4)
+
+
+@pytest.fixture(scope='module')
+def make(make_memory):
+    def make(**parameters):
+        return make_memory(votes__labels=','.join(LABELS), **parameters)
+
+    return make
+
+
+def fed(memory, percepts):
+    for item in percepts:
+        result = memory.feed_percept(item)
+        assert result.accepted, result
+    memory.flush()
+    return memory
+
+
+@pytest.fixture(scope='module')
+def flat(make):
+    return fed(make(), panorama(FLAT))
+
+
+def ask(memory, kind, *labels, **parts):
+    return memory.query(Query(kind, labels=labels, **parts))
+
+
+def positions(answer):
+    return np.array([instance.position for instance in answer.instances])
+
+
+def test_things_are_located_by_name_with_size_and_yaw(flat):
+    answer = ask(flat, QueryType.LOCATE, 'table')
+    assert answer.code == ResultCode.OK and answer.value == 1.0
+    table = answer.instances[0]
+    assert np.linalg.norm(table.position - TABLE.centre) < 0.05
+    assert table.size == pytest.approx(TABLE.size, abs=0.02)
+    assert table.yaw == pytest.approx(TABLE.yaw, abs=0.02)
+    assert table.label == 'table' and table.first_seen_ns >= START
+
+
+def test_all_things_of_a_name_are_found_and_counted(flat):
+    found = positions(ask(flat, QueryType.LOCATE, 'chairs'))
+    truth = np.array([chair.centre for chair in CHAIRS])
+    assert len(found) == 2
+    assert np.linalg.norm(found[:, None] - truth[None], axis=2).min(axis=1).max() < 0.05
+    count = ask(flat, QueryType.COUNT, 'Chair')
+    assert count.value == 2.0 and count.value_low <= 2.0 <= count.value_high
+
+
+def test_looking_again_does_not_inflate_the_count(make):
+    memory = fed(make(), panorama(FLAT))
+    for visit in range(1, 5):
+        fed(memory, panorama(FLAT, begin_s=20.0 * visit, at=(0.1 * visit, 0.0)))
+    assert ask(memory, QueryType.COUNT, 'chair').value == 2.0
+
+
+def test_a_noisy_detector_still_gives_the_right_count_and_place(make):
+    rng = np.random.default_rng(1)
+    memory = make()
+    for visit in range(3):
+        fed(memory, panorama(FLAT, begin_s=20.0 * visit, rng=rng, miss=0.2, noise_m=0.08))
+    answer = ask(memory, QueryType.LOCATE, 'chair')
+    assert answer.value == 2.0
+    truth = np.array([chair.centre for chair in CHAIRS])
+    errors = np.linalg.norm(positions(answer)[:2, None] - truth[None], axis=2).min(axis=1)
+    assert errors.max() < 0.12
+
+
+def test_a_thing_that_was_moved_is_corrected_within_two_visits(make):
+    moved = replace(CHAIRS[0], centre=(-1.0, -2.0, 0.45))
+    memory = fed(make(), panorama(FLAT, frames=64))
+    later = (CHAIRS[1], moved, TABLE, SHELF)
+    fed(memory, panorama(later, begin_s=60.0))
+    fed(memory, panorama(later, begin_s=80.0))
+    sure = [i for i in ask(memory, QueryType.LOCATE, 'chair').instances if i.confidence >= 0.5]
+    found = np.array([instance.position for instance in sure])
+    assert len(found) == 2
+    assert np.linalg.norm(found - moved.centre, axis=1).min() < 0.1
+    assert ask(memory, QueryType.COUNT, 'table').value == 1.0, 'what stayed is still known'
+
+
+def test_what_is_not_looked_at_does_not_fade(make):
+    memory = fed(make(), panorama(FLAT))
+    before = ask(memory, QueryType.LOCATE, 'shelf').instances[0].confidence
+    away = look_from(0.0, 0.0, -np.pi / 2)  # the shelf is behind
+    stare = [percept(FLAT, away, START + (100 + n) * SECOND) for n in range(200)]
+    fed(memory, stare)
+    assert ask(memory, QueryType.LOCATE, 'shelf').instances[0].confidence > before - 0.01
+
+
+def test_seen_and_absent_is_not_never_observed(flat):
+    assert ask(flat, QueryType.EXISTS, 'chair').code == ResultCode.OK
+    assert ask(flat, QueryType.EXISTS, 'mug').code == ResultCode.NOT_FOUND
+    seen = Region((-2.5, 0.5, 0.1), (-1.5, 1.5, 1.0))
+    assert ask(flat, QueryType.EXISTS, 'chair', region=seen).code == ResultCode.NOT_FOUND
+    far = Region((30.0, 30.0, 0.0), (32.0, 32.0, 2.0))
+    assert ask(flat, QueryType.EXISTS, 'chair', region=far).code == ResultCode.NEVER_OBSERVED
+
+
+def test_distance_is_between_the_closest_points_of_boxes(flat):
+    answer = ask(flat, QueryType.DISTANCE, 'table', 'shelf')
+    # Shelf: y from 2.85, x within 0.45. Table: corner nearest to it at yaw 0.5.
+    cos, sin = np.cos(0.5), np.sin(0.5)
+    corner = (-2.0 + 0.6 * cos - 0.4 * sin, 1.0 + 0.6 * sin + 0.4 * cos)
+    truth = np.hypot(corner[0] + 0.45, corner[1] - 2.85)
+    assert answer.value == pytest.approx(truth, abs=0.06) and answer.unit == 'm'
+    assert answer.value_low <= answer.value <= answer.value_high
+
+
+def test_direction_size_order_nearest(flat):
+    answer = ask(flat, QueryType.DIRECTION, 'shelf', viewpoint=HERE)
+    assert answer.value == pytest.approx(np.pi / 2, abs=0.05) and 'left' in answer.sentence
+    size = ask(flat, QueryType.SIZE, 'shelf')
+    assert size.value == pytest.approx(2.0, abs=0.03)
+    order = ask(flat, QueryType.ORDER, 'table', 'shelf', 'chair')
+    assert [i.label for i in order.instances] == ['chair', 'shelf', 'table']
+    nearest = ask(flat, QueryType.NEAREST, 'shelf', 'table', 'chair')
+    assert [i.label for i in nearest.instances] == ['table', 'chair']
+    assert ask(flat, QueryType.NEAREST, 'chair', viewpoint=HERE).value == pytest.approx(
+        np.linalg.norm(CHAIRS[0].centre), abs=0.1
+    )
+
+
+def test_questions_in_words_use_the_names(flat):
+    answer = flat.query(Query(QueryType.AUTO, text='How many chairs are there?'))
+    assert answer.value == 2.0
+    answer = flat.query(Query(QueryType.AUTO, text='how far is the table from the shelf?'))
+    assert answer.code == ResultCode.OK and answer.unit == 'm'
+
+
+def test_an_unknown_name_is_refused_with_those_known(flat):
+    answer = ask(flat, QueryType.LOCATE, 'unicorn')
+    assert answer.code == ResultCode.BAD_REQUEST and 'chair, table, shelf, mug' in answer.message
+
+
+def test_a_snapshot_keeps_named_things(flat, make, tmp_path, state_hash):
+    flat.save(tmp_path / 'flat.safetensors')
+    memory = make()
+    memory.load(tmp_path / 'flat.safetensors')
+    assert state_hash(memory) == state_hash(flat)
+    assert ask(memory, QueryType.COUNT, 'chair').value == 2.0
+    other = make(votes__scale_m=0.3)
+    with pytest.raises(SnapshotError, match='votes is'):
+        other.load(tmp_path / 'flat.safetensors')
+
+
+def test_forgetting_a_region_takes_its_things(make):
+    memory = fed(make(), panorama(FLAT))
+    memory.forget(Region((1.0, -1.5, -0.2), (3.0, 1.5, 2.0)))
+    assert ask(memory, QueryType.LOCATE, 'chair').code != ResultCode.OK
+    assert ask(memory, QueryType.COUNT, 'shelf').value == 1.0
+
+
+def test_forgetting_a_time_takes_what_was_seen_only_then(make):
+    late = Item('mug', (1.0, 1.5, 0.8), (0.3, 0.3, 0.3))
+    memory = fed(make(), panorama(FLAT))
+    fed(memory, panorama((*FLAT, late), begin_s=60.0))
+    assert ask(memory, QueryType.COUNT, 'mug').value == 1.0
+    memory.forget(since_ns=START + 30 * SECOND)
+    assert ask(memory, QueryType.COUNT, 'mug').code == ResultCode.NOT_FOUND
+    assert ask(memory, QueryType.COUNT, 'chair').value == 2.0
+
+
+def test_since_and_until_limit_names(flat):
+    begin = ask(flat, QueryType.LOCATE, 'table').instances[0].first_seen_ns
+    early = ask(flat, QueryType.LOCATE, 'table', until_ns=begin - 1)
+    assert early.code == ResultCode.NOT_FOUND
+
+
+@pytest.mark.parametrize('rule', ['gd', 'hebbian', 'muon'])
+def test_other_rules_find_a_thing_after_one_turn(make, rule):
+    memory = fed(make(votes__rule=rule), panorama(FLAT))
+    best = ask(memory, QueryType.LOCATE, 'table').instances[0]
+    assert np.linalg.norm(best.position - TABLE.centre) < 0.15
+
+
+def test_without_weights_nothing_is_known(make):
+    memory = fed(make(), panorama(FLAT))
+    state = memory.state
+    blank = {
+        index: replace(tile, votes=replace(tile.votes, weight=0.0 * tile.votes.weight))
+        if tile.votes
+        else tile
+        for index, tile in state.tiles.items()
+    }
+    memory.restore(replace(state, tiles=blank))
+    assert ask(memory, QueryType.LOCATE, 'chair').code == ResultCode.NOT_FOUND
+
+
+GOOD = percept(FLAT, look_from(0.0, 0.0, 0.0), START)
+BAD = {
+    'unknown name': (replace(GOOD, labels=('unicorn', *GOOD.labels[1:])), 'set votes.labels'),
+    'one size too few': (replace(GOOD, size=GOOD.size[1:]), 'size of 2 things'),
+    'flat points': (replace(GOOD, surface=GOOD.surface[:, :2]), 'surface must be'),
+    'not finite': (replace(GOOD, centre=GOOD.centre * np.nan), 'centre holds numbers'),
+    'negative weight': (replace(GOOD, weight=-GOOD.weight), 'must not be negative'),
+    'no pose': (replace(GOOD, map_T_camera=np.full((4, 4), np.nan)), 'must be (4, 4)'),
+}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_a_bad_percept_is_refused_and_changes_nothing(make, name, state_hash):
+    memory = make()
+    bad, words = BAD[name]
+    before = state_hash(memory)
+    result = memory.feed_percept(bad)
+    assert not result.accepted and words in result.message
+    assert memory.status().refused and state_hash(memory) == before
+
+
+def test_a_percept_must_follow_the_one_before(make):
+    memory = make()
+    assert memory.feed_percept(GOOD).accepted
+    assert memory.feed_percept(GOOD).refused == 'stamp_repeat'
+
+
+def test_a_memory_without_names_refuses_named_percepts(make_memory):
+    result = make_memory().feed_percept(GOOD)
+    assert result.refused == 'percept' and 'it knows none' in result.message
