@@ -16,8 +16,8 @@ stop() {
 
 kind=${1:-runtime}
 case $kind in
-  runtime) lists=(runtime viz exam build) ;;
-  dev) lists=(runtime viz exam build train dev) ;;
+  runtime) lists=(runtime viz exam sim build) ;;
+  dev) lists=(runtime viz exam sim ray build train dev) ;;
   *) stop "expected 'runtime' or 'dev', got '$kind'." ;;
 esac
 

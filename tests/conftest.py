@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tiers of tests, and one DDS domain per test process.
 
-A tier is what a test needs beyond numpy. ``SPATIAL_TTT_REQUIRE=ort,torch,ros`` (or the option
+A tier is what a test needs beyond numpy. ``SPATIAL_TTT_REQUIRE=ort,torch,ros,sim`` (or the option
 ``--require``) turns a skip for want of that tier into a failure: CI exists to run it.
 """
 
@@ -19,9 +19,11 @@ TIERS = {
     'ort': {'onnxruntime'},
     'torch': {'torch', 'onnx', 'onnxscript'},
     'ros': {'rclpy', 'spatial_ttt'},
+    'sim': {'mujoco'},
+    'ray': {'ray'},
 }
 # Markers of what no machine can be asked to have; a test with one of them may always skip.
-OPTIONAL = ('installed_ros', 'trt', 'gpu', 'sim')
+OPTIONAL = ('installed_ros', 'trt', 'gpu')
 DOMAINS = range(20, 100)
 
 

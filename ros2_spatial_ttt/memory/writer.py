@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
-from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.memory.doubts import Look, doubts
 from ros2_spatial_ttt.memory.field import (
     EMBEDDING,
@@ -21,6 +20,7 @@ from ros2_spatial_ttt.memory.field import (
     VIEW,
     FieldState,
 )
+from ros2_spatial_ttt.memory.measure import Measured, encoded, perceived
 from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
@@ -37,13 +37,11 @@ from ros2_spatial_ttt.memory.tiles import (
 from ros2_spatial_ttt.memory.votes import (
     PRESENT,
     SIZE,
-    Votes,
     empty_votes,
     update_votes,
     vote_channels,
-    vote_values,
 )
-from ros2_spatial_ttt.runtime.base import ChunkInput, FieldKind, Runtime
+from ros2_spatial_ttt.runtime.base import FieldKind, Runtime
 from ros2_spatial_ttt.types import Percept
 
 __all__ = ['NotFinite', 'Writer']
@@ -57,34 +55,6 @@ _BELIEVED = 0.15
 
 class NotFinite(Exception):
     """An update came out with numbers that are not finite; the state before it still holds."""
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What a chunk measured; points are float64 m in the map, rows in order of time.
-
-    Attributes:
-        surface: (n, 3). surface_ns: (n,). values: (n, C) looks of the surfaces; None without them.
-        free: (m, 3). votes: things that were detected. looks: one per frame with detections.
-    """
-
-    surface: NDArray[np.float64]
-    surface_ns: NDArray[np.int64]
-    values: NDArray[np.float32] | None
-    free: NDArray[np.float64]
-    votes: Votes
-    looks: tuple[Look, ...] = ()
-
-    def part(self, surface: NDArray, free: NDArray, votes: NDArray) -> _Measured:
-        """Return these rows of each; all looks."""
-        return _Measured(
-            surface=self.surface[surface],
-            surface_ns=self.surface_ns[surface],
-            values=None if self.values is None else self.values[surface],
-            free=self.free[free],
-            votes=self.votes.kept(votes),
-            looks=self.looks,
-        )
 
 
 class Writer:
@@ -108,7 +78,7 @@ class Writer:
         self._shelf = shelf
         self._budget = budget_bytes(config.tiles)
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix='tiles')
-        self._names = {name: number for number, name in enumerate(config.votes.names)}
+        self._names = config.votes.names
 
     def write(self, state: MemoryState, chunk: list[PreparedFrame]) -> MemoryState:
         """Return the state after a chunk of one camera.
@@ -116,7 +86,7 @@ class Writer:
         Raises:
             NotFinite: the update is unusable.
         """
-        measured = self._encoded(chunk)
+        measured = encoded(self._runtime, chunk, channels=vote_channels(len(self._names)))
         state = self._written(state, measured, chunk[-1].stamp_ns)
         evidence = state.evidence
         for frame in chunk:
@@ -136,73 +106,9 @@ class Writer:
         Raises:
             NotFinite: the update is unusable.
         """
-        return self._written(state, self._perceived(chunk), chunk[-1].stamp_ns)
+        return self._written(state, perceived(chunk, self._names), chunk[-1].stamp_ns)
 
-    def _encoded(self, chunk: list[PreparedFrame]) -> _Measured:
-        # Coordinates near the camera keep float32 exact wherever in the map the robot is.
-        origin = np.round(chunk[0].map_T_camera[:3, 3])
-        samples = self._runtime.encode(self._chunk_input(chunk, origin))
-        stamps = np.array([frame.stamp_ns for frame in chunk], np.int64)
-        surface = np.flatnonzero(samples.surface_weights > 0)
-        free = np.flatnonzero(samples.free_weights > 0)
-        return _Measured(
-            surface=samples.surface_points[surface] + origin,
-            surface_ns=np.repeat(stamps, len(chunk[0].depth))[surface],
-            values=samples.surface_values[surface],
-            free=samples.free_points[free] + origin,
-            votes=Votes.none(vote_channels(len(self._names))),
-        )
-
-    def _perceived(self, chunk: list[Percept]) -> _Measured:
-        surface = [transform_points(p.map_T_camera, p.surface) for p in chunk]
-        centres = [transform_points(p.map_T_camera, p.centre) for p in chunk]
-        labels = [self._names[name] for percept in chunk for name in percept.labels]
-        stamps = np.array([percept.stamp_ns for percept in chunk], np.int64)
-        votes = Votes(
-            points=np.concatenate(centres),
-            values=vote_values(
-                np.array(labels, np.int64),
-                np.concatenate([percept.size for percept in chunk]),
-                np.concatenate([percept.yaw for percept in chunk]),
-                labels=len(self._names),
-            ),
-            weights=np.concatenate([percept.weight for percept in chunk]),
-            stamp_ns=np.repeat(stamps, [len(centre) for centre in centres]),
-        )
-        return _Measured(
-            surface=np.concatenate(surface),
-            surface_ns=np.repeat(stamps, [len(points) for points in surface]),
-            values=None,
-            free=np.concatenate([transform_points(p.map_T_camera, p.free) for p in chunk]),
-            votes=votes,
-            looks=tuple(
-                Look(percept.map_T_camera, percept.surface, centre)
-                for percept, centre in zip(chunk, centres, strict=True)
-            ),
-        )
-
-    def _chunk_input(self, chunk: list[PreparedFrame], origin: NDArray[np.float64]) -> ChunkInput:
-        manifest = self._runtime.manifest
-        frames = manifest.chunk_frames
-        image = np.zeros((frames, manifest.image_height, manifest.image_width, 3), np.uint8)
-        depth = np.zeros((frames, manifest.tokens), np.float32)
-        pose = np.zeros((frames, 3, 4), np.float32)
-        for number, frame in enumerate(chunk):
-            image[number] = frame.image
-            depth[number] = frame.depth
-            local = frame.map_T_camera[:3].copy()
-            local[:, 3] -= origin
-            pose[number] = local
-        valid = (np.arange(frames) < len(chunk)).astype(np.float32)
-        return ChunkInput(
-            image=image,
-            depth=depth,
-            ray=chunk[0].ray,
-            tile_T_camera=pose,
-            frame_valid=valid,
-        )
-
-    def _written(self, state: MemoryState, measured: _Measured, newest_ns: int) -> MemoryState:
+    def _written(self, state: MemoryState, measured: Measured, newest_ns: int) -> MemoryState:
         touched = self._touched(state, measured)
         tiles, on_disk, forgotten = self._within_budget(state, touched)
         return replace(
@@ -214,7 +120,7 @@ class Writer:
             forgotten_tiles=state.forgotten_tiles + forgotten,
         )
 
-    def _touched(self, state: MemoryState, measured: _Measured) -> dict[TileIndex, Tile]:
+    def _touched(self, state: MemoryState, measured: Measured) -> dict[TileIndex, Tile]:
         points = (measured.surface, measured.free, measured.votes.points)
         surface, free, votes = (dict(self._grid.assign(part)) for part in points)
         # Points beyond a border alone do not call a tile into being.
@@ -238,7 +144,7 @@ class Writer:
             return self._shelf.get(index)
         return empty_tile(index, self._runtime.manifest)
 
-    def _updated(self, tile: Tile, measured: _Measured, chunk: int) -> Tile:
+    def _updated(self, tile: Tile, measured: Measured, chunk: int) -> Tile:
         centre = self._grid.centre(tile.index)
         surface = (measured.surface - centre).astype(np.float32)
         free = (measured.free - centre).astype(np.float32)
@@ -282,7 +188,7 @@ class Writer:
             )
         return looks
 
-    def _with_votes(self, tile: Tile, measured: _Measured, centre: NDArray) -> Tile:
+    def _with_votes(self, tile: Tile, measured: Measured, centre: NDArray) -> Tile:
         """Return the tile with votes and doubts written; places nobody believes in are dropped."""
         config, votes = self._config.votes, measured.votes
         field = tile.votes or empty_votes(config)
