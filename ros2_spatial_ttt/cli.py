@@ -80,7 +80,10 @@ def _remedy(error: ImportError) -> str:
         'onnx': 'train',
         'onnxscript': 'train',
         'matplotlib': 'viz',
-        'psutil': 'dev',
+        'psutil': 'exam',
+        'scipy': 'exam',
+        'mujoco': 'sim',
+        'ray': 'ray',
     }
     if missing in extra:
         return f'pip install "ros2-spatial-ttt[{extra[missing]}]"'

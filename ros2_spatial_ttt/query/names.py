@@ -56,8 +56,10 @@ def named_things(beliefs: Beliefs, label: int, *, scale: float) -> list[Named]:
         label: number of the name.
         scale: read score that stands for certainty.
     """
-    score = beliefs.values[:, NAMES.start + label] / scale
-    rows = np.flatnonzero(score > LEAST)
+    names = beliefs.values[:, NAMES]
+    score = names[:, label] / scale
+    # A place speaks for the name that it says loudest: what a detector confused is no second thing.
+    rows = np.flatnonzero((score > LEAST) & (names.argmax(axis=1) == label))
     order = rows[np.argsort(-score[rows], kind='stable')]
     size = beliefs.values[:, SIZE] / np.maximum(beliefs.values[:, PRESENT], 1e-3)[:, None]
     tops: list[int] = []
