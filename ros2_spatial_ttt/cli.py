@@ -81,7 +81,7 @@ def _remedy(error: ImportError) -> str:
         'onnxscript': 'train',
         'matplotlib': 'viz',
         'psutil': 'exam',
-        'scipy': 'exam',
+        'scipy': 'sim',
         'mujoco': 'sim',
         'ray': 'ray',
     }

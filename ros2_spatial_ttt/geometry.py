@@ -17,6 +17,7 @@ __all__ = [
     'interpolate_transform',
     'invert_transform',
     'matrix_from_quaternion',
+    'message_quaternion',
     'quaternion_from_matrix',
     'rotation_2d',
     'rotation_angle',
@@ -63,6 +64,17 @@ def quaternion_from_matrix(rotation: ArrayLike) -> Array:
     )
     q = np.linalg.eigh(k, UPLO='L')[1][:, -1]
     return q if q[3] >= 0 else -q
+
+
+def message_quaternion(rotation: ArrayLike) -> Array:
+    """Return the unit quaternion (x, y, z, w) of a rotation, on a grid of 1e-9.
+
+    ``matrix_from_quaternion`` of it is that rotation within 1e-9, and gives the same quaternion
+    again, to the last bit: a pose that went once through a message does not change any more.
+    """
+    q = quaternion_from_matrix(rotation)
+    grid = np.round(q / np.abs(q).max(), 9)
+    return grid / np.linalg.norm(grid)
 
 
 def transform(translation_m: ArrayLike, quaternion_xyzw: ArrayLike) -> Array:

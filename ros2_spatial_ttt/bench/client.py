@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from ros2_spatial_ttt.bench.publisher import image_message
+from ros2_spatial_ttt.ros.frame_messages import image_message
 from spatial_ttt.msg import MemoryStatus
 from spatial_ttt.srv import SpatialQuery
 

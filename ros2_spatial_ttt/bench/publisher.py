@@ -10,7 +10,6 @@ Prints one line of JSON at the end: {"published": …, "late": …, "seconds": �
 from __future__ import annotations
 
 import argparse
-import array
 import json
 import sys
 import time
@@ -26,9 +25,10 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from ros2_spatial_ttt.geometry import quaternion_from_matrix
+from ros2_spatial_ttt.ros.frame_messages import image_message
 from ros2_spatial_ttt.types import Frame
 
-__all__ = ['TOPICS', 'image_message', 'main', 'store_frames']
+__all__ = ['TOPICS', 'main', 'store_frames']
 
 TOPICS = {
     'colour': '/bench/color/image_raw',
@@ -52,16 +52,6 @@ def store_frames(frames: list[Frame], path: Path) -> None:
         distortion=np.array(camera.distortion, dtype=np.float64),
         model=np.array(camera.model),
     )
-
-
-def image_message(pixels: np.ndarray, encoding: str) -> Image:
-    """Return a sensor_msgs/Image of (H, W) or (H, W, 3) pixels in the optical frame."""
-    flat = np.ascontiguousarray(pixels)
-    message = Image(height=flat.shape[0], width=flat.shape[1], encoding=encoding)
-    message.header.frame_id = OPTICAL
-    message.step = flat.strides[0]
-    message.data = array.array('B', flat.tobytes())
-    return message
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -134,11 +124,17 @@ def _load(path: Path) -> list[dict[str, Any]]:
             {
                 'odom': _odometry(map_T_camera),
                 'info': info,
-                'depth': image_message(depth, '16UC1'),
-                'colour': image_message(colour, 'rgb8'),
+                'depth': _image(depth, '16UC1'),
+                'colour': _image(colour, 'rgb8'),
             }
             for colour, depth, map_T_camera in views
         ]
+
+
+def _image(pixels: np.ndarray, encoding: str) -> Image:
+    message = image_message(pixels, encoding)
+    message.header.frame_id = OPTICAL
+    return message
 
 
 def _info(stored: Any) -> CameraInfo:

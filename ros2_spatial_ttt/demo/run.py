@@ -15,6 +15,7 @@ import numpy as np
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.demo import things
 from ros2_spatial_ttt.demo.interview import interview, shown, table
+from ros2_spatial_ttt.demo.session import LATE_S, node_parameters
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.replay import options, picture
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     picture.require_matplotlib()
     # ROS 2 is imported before anything is printed: where its wheels are used, the first import
     # starts the program anew to set the library path.
-    from ros2_spatial_ttt.demo.session import NodeSession, node_parameters
+    from ros2_spatial_ttt.ros.session import NodeSession
 
     path = args.bag or share_directory() / DEMO_BAG
     out = options.check_folder(args.out, '--out')
@@ -115,7 +116,6 @@ def _suitable_rate(bag: Bag) -> float:
 
 def _play(bag: Bag, session: Any, last_ns: int, *, rate: float) -> None:
     """Play the recording and wait until the node has taken all of it."""
-    from ros2_spatial_ttt.demo.session import LATE_S
     from ros2_spatial_ttt.replay.publish import Player
 
     count = bag.frame_count

@@ -1,84 +1,164 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of an exam: errors of all systems, and where the answers lie. Needs matplotlib."""
+"""Pictures of the exam on simulated homes, all systems side by side. Needs matplotlib."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ros2_spatial_ttt.exam.metrics import localisation_errors
-from ros2_spatial_ttt.exam.patch import PatchReport, SystemRun
+from ros2_spatial_ttt.exam import plan_plot
+from ros2_spatial_ttt.exam.codec import HomeResult
+from ros2_spatial_ttt.exam.curves import curves
+from ros2_spatial_ttt.exam.style import line, write_figure
+from ros2_spatial_ttt.exam.summary import answers_of
 
-__all__ = ['plot_answers', 'plot_errors']
+__all__ = ['draw_all']
 
-MAX_ERROR_M = 2.0
+Curves = Mapping[str, Mapping[str, list]]  # system: what ``curves`` returns
+
+MAX_ERROR_M, BIN_M = 2.0, 0.1
+COLUMNS = 3
+SET_TITLES = {
+    'vsi': 'VSI: spatial questions',
+    'vsr': 'VSR: long-horizon recall',
+    'vsc': 'VSC: streaming count',
+    'locate': 'locate',
+    'verdict': 'found / absent / never seen',
+    'change': 'moved and removed things',
+}
 
 
-def plot_errors(report: PatchReport, path: Path) -> None:
-    """Write the share of questions answered within an error, for every system."""
-    figure = Figure(figsize=(6.4, 4.4), layout='constrained')
-    axes = figure.subplots()
-    truth = [patch.point for patch in report.patches]
-    for run in report.systems:
-        errors = np.sort(localisation_errors(run.answers, truth))
-        share = np.arange(1, len(errors) + 1) / len(errors)
-        within = errors <= MAX_ERROR_M
-        x = np.concatenate([[0.0], errors[within], [MAX_ERROR_M]])
-        reached = float(within.mean())
-        y = np.concatenate([[0.0], share[within], [reached]])
-        axes.step(x, y, where='post', label=run.name, linewidth=2.2 if run.prefix == '' else 1.2)
+def draw_all(homes: Sequence[HomeResult], folder: Path) -> None:
+    """Write every picture that the questions asked allow into a folder."""
+    begins = [home.begin_ns for home in homes]
+    found = {system: curves(answers_of(homes, system), begins) for system in homes[0].systems}
+    _draw_time(found, folder / 'exam_time.png')
+    if any(own['recall_by_age'] for own in found.values()):
+        _draw_age(found, folder / 'exam_age.png')
+        _draw_errors(found, folder / 'exam_errors.png')
+    if any(own['risk_coverage'] for own in found.values()):
+        _draw_confidence(found, folder / 'exam_confidence.png')
+    if 'memory' in found:
+        plan_plot.draw(homes[0], 'memory', folder / f'exam_plan_{homes[0].seed}.png')
+
+
+def _draw_time(found: Curves, path: Path) -> None:
+    """Score against minutes since the tour began, one panel per set of questions."""
+    sets = sorted({row[0] for own in found.values() for row in own['score_by_set']})
+    most_minutes = max(row[1] for own in found.values() for row in own['score_by_set'])
+    rows, columns = -(-len(sets) // COLUMNS), min(COLUMNS, len(sets))
+    figure = Figure(figsize=(3.6 * columns + 1.6, 3.0 * rows), layout='constrained')
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).ravel()
+    for name, axes in zip(sets, panels, strict=False):
+        for system, own in found.items():
+            points = defaultdict(list)
+            for of, *point in own['score_by_set']:
+                points[of].append(point)
+            minutes, scores, _ = np.array(points[name]).T
+            axes.plot(minutes, scores, **line(system))
+        axes.set(title=SET_TITLES.get(name, name), xlabel='asked after / min', ylim=(-0.03, 1.03))
+        axes.set_xlim(0.0, 1.04 * most_minutes)
+        axes.xaxis.set_tick_params(labelbottom=True)
+        axes.grid(alpha=0.3)
+    for axes in panels[::columns]:
+        axes.set_ylabel('mean score, 0 to 1')
+    for axes in panels[len(sets) :]:
+        axes.set_axis_off()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside right center')
+    write_figure(figure, path)
+
+
+def _draw_age(found: Curves, path: Path) -> None:
+    """Recall of named things against the age of their newest evidence, in tenths."""
+    figure, axes = _single()
+    for system, own in found.items():
+        if own['recall_by_age']:
+            _, minutes, recall, _ = np.array(own['recall_by_age']).T
+            axes.plot(minutes, recall, **line(system))
     axes.set(
-        xlabel='error / m',
-        ylabel='share of questions',
+        xlabel='age of what was last seen of it / min (means of ten equal groups)',
+        ylabel='recall within 0.5 m',
+        ylim=(-0.03, 1.03),
+        title='Does it forget?',
+    )
+    _finish(figure, axes, path)
+
+
+def _draw_errors(found: Curves, path: Path) -> None:
+    """Histogram of position errors; the legend says what share has no answer."""
+    figure, axes = _single()
+    edges = np.arange(0.0, MAX_ERROR_M + BIN_M / 2, BIN_M)
+    for system, own in found.items():
+        missing = own['missing_share'][0] if own['missing_share'] else 1.0
+        errors = np.minimum(own['errors_m'], MAX_ERROR_M - BIN_M / 2)
+        if not len(errors):
+            continue
+        share = np.histogram(errors, edges)[0] / len(errors) * (1.0 - missing)
+        style = line(system) | {'marker': '', 'label': f'{system} (no answer {missing:.0%})'}
+        axes.stairs(
+            share,
+            edges,
+            color=style['color'],
+            linewidth=style['linewidth'],
+            linestyle=style.get('linestyle', '-'),
+            label=style['label'],
+            zorder=style.get('zorder', 2),
+        )
+    axes.set(
+        xlabel=f'position error / m (last bar: {MAX_ERROR_M - BIN_M:g} m and more)',
+        ylabel=f'share of places asked, per {BIN_M:g} m',
         xlim=(0, MAX_ERROR_M),
-        ylim=(0, 1),
-        title=f'{len(truth)} pictures of held-out frames',
+        ylim=(0, None),
+        title='Where is the …?',
     )
+    _finish(figure, axes, path)
+
+
+def _draw_confidence(found: Curves, path: Path) -> None:
+    """Left: errors among the surest answers. Right: confidence against how often it is right."""
+    figure = Figure(figsize=(10.4, 4.4), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    right.plot([0, 1], [0, 1], color='0.6', linewidth=1.0)
+    for system, own in found.items():
+        style = line(system)
+        if own['risk_coverage']:
+            coverage, risk = np.array(own['risk_coverage']).T
+            left.plot(coverage, risk, **(style | {'marker': ''}))
+        if own['reliability']:
+            confidence, share, _ = np.array(own['reliability']).T
+            right.plot(confidence, share, **style)
+    left.set(
+        xlabel='coverage: share of answers kept, surest first',
+        ylabel='risk: share of wrong ones among them',
+        title='Risk and coverage',
+        xlim=(0, 1),
+        ylim=(-0.03, 1.03),
+    )
+    right.set(
+        xlabel='confidence given, 0 to 1',
+        ylabel='share right',
+        title='Calibration (grey: perfect)',
+        xlim=(0, 1),
+        ylim=(-0.03, 1.03),
+    )
+    left.grid(alpha=0.3)
+    right.grid(alpha=0.3)
+    figure.legend(*left.get_legend_handles_labels(), loc='outside right center')
+    write_figure(figure, path)
+
+
+def _single() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8.2, 4.4), layout='constrained')
+    return figure, figure.subplots()
+
+
+def _finish(figure: Figure, axes: Axes, path: Path) -> None:
     axes.grid(alpha=0.3)
-    axes.legend(loc='lower right')
-    _write(figure, path)
-
-
-def plot_answers(report: PatchReport, path: Path) -> None:
-    """Write a top-down map: measured surfaces, true places, and the memory's answers."""
-    figure = Figure(figsize=(6.4, 6.0), layout='constrained')
-    axes = figure.subplots()
-    surface = report.surface[:: max(1, len(report.surface) // 60_000)]
-    axes.scatter(surface[:, 0], surface[:, 1], s=0.3, c='0.8', rasterized=True)
-    _draw_answers(axes, report, report.systems[0])
-    axes.set(
-        xlabel='map x / m', ylabel='map y / m', aspect='equal', title='memory: truth → answer'
-    )
-    axes.legend(loc='upper right')
-    _write(figure, path)
-
-
-def _draw_answers(axes: Axes, report: PatchReport, run: SystemRun) -> None:
-    pairs = zip(report.patches, run.answers, strict=True)
-    both = [(patch.point, answer) for patch, answer in pairs if answer is not None]
-    missing = [
-        patch.point
-        for patch, answer in zip(report.patches, run.answers, strict=True)
-        if answer is None
-    ]
-    for point, answer in both:
-        axes.plot([point[0], answer[0]], [point[1], answer[1]], c='tab:blue', lw=0.5, alpha=0.6)
-    for points, colour, label in (
-        ([point for point, _ in both], 'tab:green', 'true place'),
-        ([answer for _, answer in both], 'tab:blue', 'answer'),
-        (missing, 'tab:red', 'true place, no answer'),
-    ):
-        if points:
-            drawn = np.array(points)
-            axes.scatter(drawn[:, 0], drawn[:, 1], s=8, c=colour, label=label, zorder=3)
-
-
-def _write(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({'svg.hashsalt': 'spatial_ttt'}):
-        figure.savefig(path, dpi=130)
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside right center')
+    write_figure(figure, path)

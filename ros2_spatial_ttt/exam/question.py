@@ -53,7 +53,8 @@ class Question:
     """One question about a tour.
 
     Attributes:
-        id: '<seed>/<kind>/<number>', unique within the exam of one home. set: of SETS. kind: of KINDS.
+        id: '<seed>/<kind>/<number>', unique within the exam of one home. set: of SETS.
+        kind: of KINDS.
         ask_ns: it is asked after the frames with stamp <= ask_ns were fed, and its answer follows
             from what these could show.
         text: in words, one of several phrasings.
@@ -70,7 +71,8 @@ class Question:
         until_ns: only what had been seen by then counts; 0 = everything up to ``ask_ns``.
         evidence_ns: stamp at which what it asks for was last seen (least over its things); the age
             is ask_ns - evidence_ns.
-        twin: names what the question guards against ('', 'revisit', 'look-alike', 'swap').
+        twin: names what the question guards against ('', 'revisit', 'look-alike', 'swap');
+            'stayed' is a control of kind change, see ``exam/marking.py``.
         picture: (frame index, (x, y, width, height) px) of the example, for locate_picture.
     """
 

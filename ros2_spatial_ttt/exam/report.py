@@ -9,12 +9,39 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ['environment', 'format_bytes', 'format_number', 'markdown_table', 'write_json']
+from ros2_spatial_ttt.exam.results import write_text
+
+__all__ = [
+    'Outcome',
+    'environment',
+    'format_bytes',
+    'format_number',
+    'markdown_table',
+    'write_json',
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a set of questions found out.
+
+    Attributes:
+        name: of its report file.
+        results: flat keys.
+        text: Markdown.
+        draw: writes pictures into a folder; called where matplotlib is installed.
+    """
+
+    name: str
+    results: Mapping[str, Any]
+    text: str
+    draw: Callable[[Path], None]
 
 
 def environment() -> dict[str, Any]:
@@ -31,11 +58,14 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, results: Mapping[str, Any]) -> None:
-    """Write flat results, sorted by key; a number that is not finite becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write flat results, sorted by key; a number that is not finite becomes null.
+
+    Raises:
+        ResultError: it cannot be written; an older file is still whole.
+    """
     strict = {key: _strict(value) for key, value in results.items()}
     text = json.dumps(strict, indent=2, sort_keys=True, allow_nan=False)
-    path.write_text(text + '\n', encoding='utf-8')
+    write_text(path, text + '\n')
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,7 +1,8 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``spatial-ttt exam``: one set, a table, JSON and pictures.
+"""The command ``spatial-ttt exam``: questions, a table, JSON and pictures.
 
+spatial-ttt exam --set all --homes 5 --minutes 60 --perception oracle --out out/exam
 spatial-ttt exam --set patch --bag my_recording/ --out out/exam --json out/exam/patch.json
 """
 
@@ -9,136 +10,93 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
-from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.exam import patch, report
-from ros2_spatial_ttt.exam.patch import PatchOptions, PatchReport, SystemRun
-from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-from ros2_spatial_ttt.replay.bag import Bag
-from ros2_spatial_ttt.types import Frame
+from ros2_spatial_ttt.exam import homes_set, patch_set, report
+from ros2_spatial_ttt.exam.check import verdict_of
+from ros2_spatial_ttt.exam.question import SETS
+from ros2_spatial_ttt.exam.results import write_text
 
-__all__ = ['SETS', 'add_arguments', 'run', 'table']
+__all__ = ['add_arguments', 'run']
+
+FAILED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt exam``."""
     default = MemoryConfig()
-    parser.add_argument('--set', required=True, choices=list(SETS), help='set of questions')
-    parser.add_argument('--bag', type=Path, metavar='DIR', help='posed RGB-D rosbag2 (set patch)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the flat results here')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='write pictures and a report here')
-    parser.add_argument('--model', default=default.model, help='name or folder of the model')
-    parser.add_argument('--backend', default=default.backend, help='auto, ort or reference')
-    parser.add_argument('--seed', type=int, default=0, help='of questions and intervals')
     parser.add_argument(
-        '--patches', type=int, default=PatchOptions.patches, help='pictures per held-out frame'
+        '--set',
+        required=True,
+        choices=[*SETS, 'patch', 'all'],
+        help='which questions: one of the sets on simulated homes; patch, on a recording; or all '
+        'sets on simulated homes, and patch where --bag is given',
     )
     parser.add_argument(
-        '--points', type=int, default=PatchOptions.points, help='points per kind of verdict'
+        '--model', default=default.model, help=f'name or folder of the model ({default.model})'
     )
+    parser.add_argument(
+        '--backend',
+        default=default.backend,
+        help=f'what runs the model: auto, ort or reference ({default.backend})',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write every number here')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='write table and plots here, and every finished home: the same command run again '
+        'goes on where it was interrupted',
+    )
+    homes_set.add_arguments(parser)
+    patch_set.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the set and print its table; return 0.
+    """Run the sets and print their tables; return 1 where ``--check`` finds a score too low.
 
     Raises:
-        SpatialTTTError: the recording or the model cannot be used, or there is nothing to ask.
+        SpatialTTTError: an option is wrong, something that is needed is not there, a home
+            failed, or results cannot be written.
     """
-    return SETS[arguments.set](arguments)
+    if arguments.check and arguments.set == 'patch':
+        raise ConfigError('--check judges simulated homes, and set patch has none: leave it out')
+    parts: list[Any] = [homes_set] if arguments.set != 'patch' else []
+    if arguments.set == 'patch' or (arguments.set == 'all' and arguments.bag):
+        parts.append(patch_set)
+    for part in parts:
+        part.check(arguments)
+    outcomes = [part.examine(arguments) for part in parts]
+    print('\n\n'.join(outcome.text for outcome in outcomes))
+    _write(arguments, outcomes)
+    return _checked(outcomes[0]) if arguments.check else 0
 
 
-def table(found: PatchReport) -> str:
-    """Return the Markdown table with all systems side by side."""
-    columns = ('answered', 'recall@0.25 m', 'recall@0.5 m', 'median m', 'p90 m')
-    header = ('system', *columns, 'bytes', 'feed s', 'query p95 ms')
-    return report.markdown_table(header, [_row(found, system) for system in found.systems])
-
-
-def _row(found: PatchReport, system: SystemRun) -> list[str]:
-    results, prefix = found.results, system.prefix
-
-    def score(key: str) -> str:
-        value, low, high = (results[f'{prefix}patch.{key}{end}'] for end in ('', '.low', '.high'))
-        number = report.format_number
-        return f'{number(value)} [{number(low)}, {number(high)}]'
-
-    return [
-        system.name,
-        report.format_number(results[f'{prefix}patch.answered_share']),
-        score('recall_at_0.25m'),
-        score('recall_at_0.5m'),
-        score('median_error_m'),
-        report.format_number(results[f'{prefix}patch.p90_error_m']),
-        _bytes(system),
-        report.format_number(system.feed_s, 1),
-        report.format_number(results[f'{prefix}query.p95_ms'], 1),
-    ]
-
-
-def _bytes(system: SystemRun) -> str:
-    used = report.format_bytes(system.stored_bytes)
-    return f'{used} of {report.format_bytes(system.fixed_bytes)}' if system.fixed_bytes else used
-
-
-def _verdict_table(found: PatchReport) -> str:
-    rows = []
-    for name, expected in patch.VERDICTS.values():
-        key = f'verdict.{name}_share'
-        value, low, high = (found.results[f'{key}{end}'] for end in ('', '.low', '.high'))
-        asked = found.results[f'verdict.{name}_queries']
-        rows.append([name, expected.name, str(asked), f'{value:.3f} [{low:.3f}, {high:.3f}]'])
-    return report.markdown_table(('points', 'right answer', 'asked', 'share right'), rows)
-
-
-def _run_patch(arguments: argparse.Namespace) -> int:
-    if arguments.bag is None:
-        raise ConfigError('set patch: expected --bag DIR, a rosbag2 with depth and poses')
-    config = from_flat(MemoryConfig, {'model': arguments.model, 'backend': arguments.backend})
-    options = PatchOptions(arguments.patches, arguments.points, arguments.seed)
-    memory = SpatialMemory(config)
-    with Bag(arguments.bag) as bag:
-        found = patch.examine(_progress(bag), memory, options=options)
-        refused = dict(bag.refused)
-    results = found.results
-    text = '\n\n'.join(
-        (
-            f'{results["patch.queries"]} pictures of held-out frames; '
-            f'{results["patch.answerable_share"]:.0%} show a place that a fed frame measured. '
-            f'{results["frames.accepted"]} of {results["frames.fed"]} fed frames accepted; '
-            f'images of the recording that became no frame: {refused or "none"}.',
-            table(found),
-            _verdict_table(found),
-            f'verdict macro-F1 {results["verdict.macro_f1"]:.3f}. In brackets: 95 % interval.',
-        )
-    )
-    print(text)
+def _write(arguments: argparse.Namespace, outcomes: list[report.Outcome]) -> None:
     if arguments.json:
-        report.write_json(arguments.json, results | report.environment())
-    if arguments.out:
-        _write_folder(arguments.out, found, text)
-    return 0
-
-
-def _progress(bag: Bag) -> Iterator[Frame]:
-    yield from tqdm(bag.frames(), total=bag.frame_count, desc='frames', disable=None)
-
-
-def _write_folder(folder: Path, found: PatchReport, text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'patch.md').write_text(text + '\n', encoding='utf-8')
+        results = report.environment()
+        for outcome in outcomes:
+            results |= outcome.results
+        report.write_json(arguments.json, results)
+    if not arguments.out:
+        return
+    for outcome in outcomes:
+        write_text(arguments.out / f'{outcome.name}.md', outcome.text + '\n')
     if importlib.util.find_spec('matplotlib') is None:
         print("exam: no pictures without matplotlib: pip install 'ros2-spatial-ttt[viz]'")
         return
-    from ros2_spatial_ttt.exam import plots
-
-    plots.plot_errors(found, folder / 'patch_errors.png')
-    plots.plot_answers(found, folder / 'patch_answers.png')
-    print(f'exam: pictures and table in {folder}')
+    for outcome in outcomes:
+        outcome.draw(arguments.out)
+    print(f'exam: pictures and table in {arguments.out}')
 
 
-SETS: dict[str, Callable[[argparse.Namespace], int]] = {'patch': _run_patch}
+def _checked(outcome: report.Outcome) -> int:
+    failures = verdict_of(outcome.results)
+    for line in failures:
+        print(f'check failed: {line}')
+    if not failures:
+        print('check passed')
+    return FAILED if failures else 0

@@ -1,9 +1,11 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Doubts: places where the memory believes a thing, that were looked at without seeing one.
+"""Doubts: places where the memory believes a thing, and where one can see that there is none.
 
-This is the prediction error of the memory: what it expects to see and does not. Without it a thing
-that was carried away would be believed for ever.
+This is the prediction error of the memory: it expects a thing, nothing is detected, and the depth
+sensor sees through its place, or for a flat thing the wall that it hung on. Without doubts a thing
+that was carried away would be believed for ever. Where a surface still stands in the way, nothing
+is doubted: a detector may miss a thing, and a wall may hide it.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ __all__ = ['Look', 'doubts']
 NEAR_M = 0.3
 # A thing smaller than this, seen from its distance (edge / distance), may be missed by a detector.
 _SMALLEST = 0.05
-# Share of the rays towards a thing that must reach it.
+# Share of the rays towards a thing that must reach its centre, up to these errors of a depth.
 _UNHIDDEN = 0.7
+_DEPTH_M, _DEPTH_SHARE = 0.05, 0.01
 _SPACING = 0.12
 
 
@@ -44,7 +47,8 @@ def doubts(
 ) -> NDArray[np.float64]:
     """Return the weight (n,) with which a look speaks against things believed at points.
 
-    0 where a place is out of view, hidden or too small at its distance, and near a detection.
+    0 where a place is out of view, filled, hidden or too small at its distance, and near a
+    detection.
     Places closer together than ``NEAR_M`` are one belief and share the weight of 1.
 
     Args:
@@ -62,17 +66,17 @@ def doubts(
         rows = rows[apart > np.maximum(NEAR_M, 0.5 * edge[rows])]
     if not len(rows):
         return weight
-    rows = rows[_seen(look.surface, local[rows], edge[rows])]
+    rows = rows[_empty(look.surface, local[rows], edge[rows])]
     if len(rows):
         crowd = np.linalg.norm(points[rows, None] - points[None, rows], axis=2) < NEAR_M
         weight[rows] = 1.0 / crowd.sum(axis=1)
     return weight
 
 
-def _seen(
+def _empty(
     surface: NDArray[np.float64], points: NDArray[np.float64], edge: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return which things at points (n, 3) of the optical frame were in plain view, (n,)."""
+    """Return at which points (n, 3) of the optical frame one sees that nothing is there, (n,)."""
     ray = surface[:, :2] / surface[:, 2:]
     centre = points[:, :2] / points[:, 2:]
     radius = np.maximum(0.5 * edge / points[:, 2], _SPACING / 2.0)
@@ -83,7 +87,8 @@ def _seen(
     )
     apart = np.linalg.norm(centre[:, None] - ray[None], axis=2)
     towards = apart <= np.maximum(radius, np.minimum(apart.min(axis=1), _SPACING))[:, None]
-    reaches = surface[None, :, 2] >= (points[:, 2] - 0.6 * edge - 0.1)[:, None]
+    depth = points[:, 2] * (1.0 - _DEPTH_SHARE) - _DEPTH_M
+    reaches = surface[None, :, 2] >= depth[:, None]
     count = towards.sum(axis=1)
     unhidden = (towards & reaches).sum(axis=1) >= _UNHIDDEN * np.maximum(count, 1)
     return np.asarray(inside & (count > 0) & unhidden & (edge >= _SMALLEST * points[:, 2]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.memory.doubts import Look
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
-from ros2_spatial_ttt.memory.votes import Votes, vote_values
+from ros2_spatial_ttt.memory.votes import Votes, evidence, vote_values
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime
 from ros2_spatial_ttt.types import Percept
 
@@ -85,7 +85,7 @@ def perceived(chunk: list[Percept], names: tuple[str, ...]) -> Measured:
             np.concatenate([percept.yaw for percept in chunk]),
             labels=len(names),
         ),
-        weights=np.concatenate([percept.weight for percept in chunk]),
+        weights=evidence(np.concatenate([percept.weight for percept in chunk])),
         stamp_ns=np.repeat(stamps, [len(centre) for centre in centres]),
     )
     return Measured(

@@ -42,6 +42,7 @@ __all__ = [
     'TURN',
     'Votes',
     'empty_votes',
+    'evidence',
     'update_votes',
     'vote_channels',
     'vote_frequencies',
@@ -57,6 +58,7 @@ NAMES = slice(6, None)  # 1 at the label
 # Information below this in a direction is nothing to forget.
 _NOTHING = 1e-6
 _MOMENTUM = 0.5
+_MOST_EVIDENCE = 1.5
 # Coefficients of five Newton-Schulz steps as published with LaCT (TTT_LAYER, Muon).
 _NEWTON_SCHULZ = (
     (4.0848, -6.8946, 2.9270),
@@ -121,6 +123,16 @@ def vote_values(label: Array, size: Array, yaw: Array, *, labels: int) -> NDArra
     out[:, TURN] = np.stack([np.cos(2 * yaw), np.sin(2 * yaw)], axis=1)
     out[np.arange(len(label)), NAMES.start + label] = 1.0
     return out
+
+
+def evidence(probability: Array) -> NDArray[np.float64]:
+    """Return the weight of votes (n,) that are right with this probability: half their log-odds.
+
+    A coin flip says nothing, whoever is nearly certain is bounded.
+    """
+    sure = np.clip(probability, 0.5, 1.0)
+    odds = sure / np.maximum(1.0 - sure, 1e-3)
+    return np.asarray(np.minimum(0.5 * np.log(odds), _MOST_EVIDENCE))
 
 
 def vote_frequencies(features: int, scale_m: float) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from ros2_spatial_ttt.query.search import Peak
 __all__ = ['Named', 'named_things', 'singular']
 
 # Read score of a name at which a thing is as likely there as not, and how fast that changes.
-HALF, SLOPE = 0.35, 12.0
+HALF, SLOPE = 0.45, 12.0
 # Scores below this are no candidates.
 LEAST = 0.15
 # Two things of one name are no nearer than this share of their shorter edge, within these bounds.

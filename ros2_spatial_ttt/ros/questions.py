@@ -22,9 +22,6 @@ from ros2_spatial_ttt.types import Answer, Query, QueryType, ResultCode
 
 __all__ = ['Questions']
 
-# These mean nothing without an observer.
-FROM_VIEWPOINT = (QueryType.DIRECTION, QueryType.NEAREST)
-
 
 class Questions:
     """Answers SpatialQuery requests, a bounded number at a time.
@@ -91,7 +88,7 @@ class Questions:
         frame_id = plain_name(request.frame_id) or self._frames.map_frame
         frame_T_map = invert_transform(self._frames.map_T(frame_id))
         query = query_from_request(request, self._frames, here=self._here)
-        if query.viewpoint is None and query.type in FROM_VIEWPOINT:
+        if query.viewpoint is None and _needs_observer(query):
             _fail(response, ResultCode.NOT_LOCALIZED, self._lost(query))
             return
         answer = self._memory.query(query)
@@ -113,6 +110,13 @@ class Questions:
             f'{query.type.name} from the robot, but where it is is not known: {why}; check '
             'pose.source, or give a viewpoint with a frame_id'
         )
+
+
+def _needs_observer(query: Query) -> bool:
+    """Return whether the question means nothing without an observer."""
+    # NEAREST of several things is nearest to the first of them.
+    alone = len(query.labels) + len(query.examples) < 2
+    return query.type is QueryType.DIRECTION or (query.type is QueryType.NEAREST and alone)
 
 
 def _fail(response: Any, code: ResultCode, message: str) -> None:

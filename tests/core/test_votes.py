@@ -151,8 +151,10 @@ LOOKS = {
         Look(np.eye(4), wall(5.0, (0.0, 2.8)), NOTHING),
         THERE,
         EDGE,
-        1.0,
+        0.0,
     ),
+    'gone from the wall behind it': (Look(np.eye(4), wall(3.0), NOTHING), THERE, EDGE, 1.0),
+    'on the far side of a thin wall': (Look(np.eye(4), wall(2.88), NOTHING), THERE, EDGE, 0.0),
     'behind the camera': (Look(np.eye(4), wall(5.0), NOTHING), -THERE, EDGE, 0.0),
     'out of the picture': (
         Look(np.eye(4), wall(5.0), NOTHING),

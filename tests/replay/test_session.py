@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('spatial_ttt.srv')
 
-from ros2_spatial_ttt.demo import session  # noqa: E402
+from ros2_spatial_ttt.demo.session import node_parameters  # noqa: E402
 from ros2_spatial_ttt.replay.bag import Bag  # noqa: E402
+from ros2_spatial_ttt.ros import session  # noqa: E402
 from ros2_spatial_ttt.ros.messages import fill_response  # noqa: E402
 from ros2_spatial_ttt.ros.requests import query_from_request  # noqa: E402
 from ros2_spatial_ttt.sim.boxes import look  # noqa: E402
@@ -62,6 +63,7 @@ def test_an_answer_arrives_as_it_was_given():
         position=np.array([1.0, -2.0, 0.5]),
         covariance=np.diag([0.1, 0.2, 0.3]),
         size=np.array([0.4, 0.5, 0.6]),
+        yaw=-2.5,
         confidence=0.75,
         first_seen_ns=1_000_000_001,
         last_seen_ns=2_000_000_002,
@@ -82,14 +84,14 @@ def test_an_answer_arrives_as_it_was_given():
     for name, value in vars(given).items():
         assert (
             np.allclose(getattr(got.instances[0], name), value)
-            if isinstance(value, np.ndarray)
+            if isinstance(value, (np.ndarray, float))
             else getattr(got.instances[0], name) == value
         ), name
 
 
 def test_parameters_follow_the_recording(room_bag, rewrite, tmp_path):
     with Bag(room_bag) as bag:
-        parameters, words = session.node_parameters(bag, directory=tmp_path)
+        parameters, words = node_parameters(bag, directory=tmp_path)
     camera = parameters['camera']['front']
     assert camera['colour_topic'] == '/camera/color/image_raw' and not words
     assert (camera['transport'], camera['depth_transport']) == ('compressed', 'raw')
@@ -104,7 +106,7 @@ def test_parameters_follow_the_recording(room_bag, rewrite, tmp_path):
         return [(topic, types[topic], message)]
 
     with Bag(rewrite(rename)) as bag:
-        parameters, words = session.node_parameters(bag, directory=tmp_path)
+        parameters, words = node_parameters(bag, directory=tmp_path)
     assert parameters['camera']['front']['colour_topic'] == '/eye'
     assert words == ['-r', '/eye/compressed:=/eye']
 

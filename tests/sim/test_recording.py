@@ -25,7 +25,8 @@ EXPECTED = {
 
 
 def simulate(out, *options):
-    words = ['simulate', '--out', str(out), '--seed', '9', '--frames', '5', '--width', '160']
+    words = ['simulate', '--world', 'room', '--out', str(out), '--seed', '9']
+    words += ['--frames', '5', '--width', '160']
     return cli.main([*words, *options])
 
 

@@ -1,0 +1,272 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The exam of one home: its frames go through all systems, questions come in between.
+
+The memory and the controls, which are views on it, go first. The stores that are compared with it
+get as many bytes as it then holds, and see the same frames in a second pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.exam.answering import respond
+from ros2_spatial_ttt.exam.asking import make_questions
+from ros2_spatial_ttt.exam.codec import HomeResult, Plan, SystemResult
+from ros2_spatial_ttt.exam.options import HomeOptions
+from ros2_spatial_ttt.exam.question import Question, Response
+from ros2_spatial_ttt.exam.systems import CONTROLS, SYSTEMS, SystemContext
+from ros2_spatial_ttt.geometry import message_quaternion, transform
+from ros2_spatial_ttt.sim.episode import Episode, make_episode
+from ros2_spatial_ttt.sim.optics import intrinsics_of
+from ros2_spatial_ttt.sim.percepts import NOISY, PERFECT, percepts
+from ros2_spatial_ttt.sim.world import CATEGORIES
+from ros2_spatial_ttt.types import Frame
+
+__all__ = ['examine_home', 'memory_config']
+
+PATH_POINTS = 400
+NOISE = {'oracle': PERFECT, 'noisy': NOISY}
+
+
+def examine_home(
+    seed: int,
+    options: HomeOptions,
+    *,
+    tick: Callable[[int], None] = lambda frames: None,
+) -> HomeResult:
+    """Examine all systems in one home.
+
+    Args:
+        seed: of the home, its tour and its questions.
+        options: of the exam.
+        tick: told after each frame of the first pass how many were fed.
+
+    Raises:
+        SpatialTTTError: the home cannot be made, or a system cannot be started.
+    """
+    start = time.perf_counter()
+    episode = make_episode(
+        seed, minutes=options.minutes, rate_hz=options.rate_hz, rooms=options.rooms or None
+    )
+    # Examples are pictures of the frames, which only the memory's own model sees.
+    questions = make_questions(episode, options.sets, pictures=options.perception == 'model')
+    with ExitStack() as stack:
+        home = _Home(episode, questions, options, stack)
+        done = home.run(_views(home, stack), tick)
+        memory_bytes = done['memory'].stored_bytes if 'memory' in done else 0
+        done |= home.run(_stores(home, memory_bytes), tick if not done else _silent)
+    return HomeResult(
+        seed=seed,
+        digest=options.digest(),
+        frames=len(episode.tour),
+        begin_ns=int(episode.tour.stamps_ns[0]),
+        questions=tuple(questions),
+        systems={name: done[name] for name in options.systems},
+        plan=_plan(episode),
+        elapsed_s=time.perf_counter() - start,
+    )
+
+
+def memory_config(options: HomeOptions) -> MemoryConfig:
+    """Return the parameters of the memory under exam.
+
+    One thread, as homes run side by side. Oracle and noisy detections name the simulator's
+    categories; with the memory's own perception the model has its names.
+    """
+    values = {
+        'model': options.model,
+        'backend': options.backend,
+        'threads': 1,
+        'tiles.budget_mb': options.budget_mb,
+    }
+    if options.perception != 'model':
+        values['votes.labels'] = ','.join(CATEGORIES)
+    return from_flat(MemoryConfig, values)
+
+
+def _silent(_frames: int) -> None:
+    """Take a tick of a second pass, which is not counted."""
+
+
+class _Home:
+    """One home and its questions; runs systems over its frames."""
+
+    def __init__(
+        self,
+        episode: Episode,
+        questions: Sequence[Question],
+        options: HomeOptions,
+        stack: ExitStack,
+    ) -> None:
+        self.episode, self.options = episode, options
+        self._questions = questions
+        self.picture = _Pictures(episode, stack) if options.perception == 'model' else None
+
+    def run(
+        self, candidates: Sequence[_Candidate], tick: Callable[[int], None]
+    ) -> dict[str, SystemResult]:
+        """Feed every frame, ask every question at its time, and return the results by name."""
+        if not candidates:
+            return {}
+        pending = list(reversed(self._questions))
+        looking = any(candidate.looks for candidate in candidates)
+        stream = self._stream() if looking else ()
+        for count, (stamp_ns, shown) in enumerate(stream, start=1):
+            while pending and pending[-1].ask_ns < stamp_ns:
+                _ask_all(candidates, pending.pop())
+            for candidate in candidates:
+                candidate.observe(shown)
+            tick(count)
+        while pending:
+            _ask_all(candidates, pending.pop())
+        return {candidate.name: candidate.result() for candidate in candidates}
+
+    def _stream(self) -> Iterator[tuple[int, Any]]:
+        """Yield (stamp in ns, percept or frame) in order of time."""
+        options = self.options
+        if options.perception != 'model':
+            for percept in percepts(self.episode, noise=NOISE[options.perception]):
+                yield percept.stamp_ns, percept
+            return
+        from ros2_spatial_ttt.sim.stream import frames
+
+        rooms = options.rooms or None
+        for item in frames(
+            self.episode.home.seed, minutes=options.minutes, rate_hz=options.rate_hz, rooms=rooms
+        ):
+            yield item.frame.stamp_ns, _as_sent(item.frame)
+
+
+def _as_sent(frame: Frame) -> Frame:
+    """Return the frame with its pose as a message holds it, so that --via ros sees the same."""
+    pose = frame.map_T_camera
+    sent = transform(pose[:3, 3], message_quaternion(pose[:3, :3]))
+    return replace(frame, map_T_camera=sent)
+
+
+class _Candidate:
+    """A system under exam with its answers and times."""
+
+    def __init__(self, name: str, system: Any, home: _Home) -> None:
+        self.name, self._system, self._home = name, system, home
+        self._feed = getattr(system, 'observe_frame' if home.picture else 'observe', None)
+        self._responses: list[Response] = []
+        self._feed_s: list[float] = []
+
+    @property
+    def looks(self) -> bool:
+        """Whether it takes in anything; systems that answer from priors do not."""
+        return self._feed is not None
+
+    def observe(self, shown: Any) -> None:
+        """Take in a percept or a frame."""
+        if self._feed is not None:
+            start = time.perf_counter()
+            self._feed(shown)
+            self._feed_s.append(time.perf_counter() - start)
+
+    def ask(self, question: Question) -> None:
+        """Answer a question, with its seconds."""
+        start = time.perf_counter()
+        if hasattr(self._system, 'respond'):
+            response = self._system.respond(question)
+        else:
+            response = respond(question, self._system.query, picture=self._home.picture)
+        self._responses.append(replace(response, seconds=time.perf_counter() - start))
+
+    def result(self) -> SystemResult:
+        """Return what the system answered."""
+        feed_ms = 1e3 * np.array(self._feed_s or [0.0])
+        half, most = (float(value) for value in np.percentile(feed_ms, (50, 95)))
+        memory = getattr(self._system, 'memory', None)
+        if memory is not None:
+            # Most frames only wait for their chunk; an update is what writes one.
+            status = memory.status()
+            half, most = status.update_p50_ms, status.update_p95_ms
+        times = {
+            'observe_s': float(feed_ms.sum()) / 1e3,
+            'update_p50_ms': half,
+            'update_p95_ms': most,
+        }
+        return SystemResult(tuple(self._responses), int(self._system.stored_bytes), times)
+
+
+def _ask_all(candidates: Sequence[_Candidate], question: Question) -> None:
+    for candidate in candidates:
+        candidate.ask(question)
+
+
+def _views(home: _Home, stack: ExitStack) -> list[_Candidate]:
+    """Return the memory and the controls on it, as far as they are under exam."""
+    options = home.options
+    names = [name for name in options.systems if name == 'memory' or name in CONTROLS]
+    if not names:
+        return []
+    context = _context(home, 0)
+    core = SYSTEMS['memory'](context)
+    memory = core
+    if options.via == 'ros':
+        from ros2_spatial_ttt.exam.ros import NodeMemory
+
+        memory = stack.enter_context(NodeMemory(core, context.memory_config))
+    # The memory is fed also where only controls are under exam, as they are views on it.
+    out = [_Candidate('memory', memory, home)]
+    context = replace(context, memory=core)
+    out += [_Candidate(name, SYSTEMS[name](context), home) for name in names if name != 'memory']
+    return out
+
+
+def _stores(home: _Home, memory_bytes: int) -> list[_Candidate]:
+    """Return every other system; those of equal bytes get as many as the memory holds."""
+    names = [n for n in home.options.systems if n != 'memory' and n not in CONTROLS]
+    context = _context(home, memory_bytes)
+    return [_Candidate(name, SYSTEMS[name](context), home) for name in names]
+
+
+def _context(home: _Home, budget_bytes: int) -> SystemContext:
+    return SystemContext(
+        memory_config=memory_config(home.options),
+        perception=home.options.perception,
+        budget_bytes=budget_bytes,
+        seed=home.episode.home.seed,
+    )
+
+
+class _Pictures:
+    """Example pictures: the frame that a question names, rendered without the sensor's faults."""
+
+    def __init__(self, episode: Episode, stack: ExitStack) -> None:
+        from ros2_spatial_ttt.sim.stage import Stage
+
+        self._episode = episode
+        self._stage = stack.enter_context(Stage(episode.home, episode.tour.changes))
+
+    def __call__(self, question: Question) -> NDArray[np.uint8]:
+        """Return the frame (H, W, 3) RGB that a question names."""
+        index, _ = question.picture
+        tour = self._episode.tour
+        self._stage.set_time(int(tour.stamps_ns[index]))
+        pose = self._episode.map_T_camera(0)[index]
+        return self._stage.render(intrinsics_of(tour.cameras[0]), pose)[0]
+
+
+def _plan(episode: Episode) -> Plan:
+    tour = episode.tour
+    step = max(1, len(tour) // PATH_POINTS)
+    return Plan(
+        rooms=tuple((room.kind, room.polygon) for room in episode.home.rooms),
+        things=tuple(
+            (t.id, t.category, *t.centre[:2], *t.size[:2], t.yaw)
+            for t in episode.things_at(int(tour.stamps_ns[-1]))
+        ),
+        path=tuple((float(x), float(y)) for x, y in tour.map_T_base[::step, :2, 3]),
+    )

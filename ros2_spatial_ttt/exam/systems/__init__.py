@@ -1,0 +1,111 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The systems of the exam: the memory, what it is compared with, and controls on it.
+
+Each has ``observe(percept)`` and answers by ``query(query)`` or, where it never looks, by
+``respond(question)``; ``stored_bytes`` and ``budget_bytes`` say what it takes. Systems on pixels
+have ``observe_frame(frame)``. Whoever calls measures the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ros2_spatial_ttt.exam.systems import controls
+from ros2_spatial_ttt.exam.systems.context import SystemContext
+from ros2_spatial_ttt.exam.systems.controls import AlteredMemory
+from ros2_spatial_ttt.exam.systems.frames import Unlimited, Window
+from ros2_spatial_ttt.exam.systems.keyframe import Keyframes
+from ros2_spatial_ttt.exam.systems.memory import MemorySystem, muon_config
+from ros2_spatial_ttt.exam.systems.pictures import Abstainer, PictureStore
+from ros2_spatial_ttt.exam.systems.voxel import VoxelMap
+from ros2_spatial_ttt.runtime import open_runtime
+
+if TYPE_CHECKING:
+    from ros2_spatial_ttt.exam.systems.blind import Blind, Chance
+
+__all__ = ['CONTROLS', 'SYSTEMS', 'SystemContext']
+
+
+def _memory(context: SystemContext) -> MemorySystem:
+    return MemorySystem(context.memory_config)
+
+
+def _muon(context: SystemContext) -> MemorySystem:
+    return MemorySystem(muon_config(context.memory_config), name='muon')
+
+
+def _window(context: SystemContext) -> Window | Abstainer:
+    if context.perception == 'model':
+        return Abstainer('window')
+    return Window(context.labels, frames=context.window_frames)
+
+
+def _voxel(context: SystemContext) -> VoxelMap | Abstainer:
+    if context.perception == 'model':
+        return Abstainer('voxel')
+    return VoxelMap(context.labels, budget_bytes=context.budget)
+
+
+def _keyframe(context: SystemContext) -> Keyframes | Abstainer:
+    if context.perception == 'model':
+        return Abstainer('keyframe')
+    return Keyframes(context.labels, budget_bytes=context.budget)
+
+
+def _unlimited(context: SystemContext) -> Unlimited | PictureStore:
+    if context.perception != 'model':
+        return Unlimited(context.labels)
+    config = context.memory_config
+    return PictureStore(open_runtime(config.model, config.backend, threads=config.threads))
+
+
+# These are imported when needed: their module is also a command (``python -m``).
+
+
+def _chance(context: SystemContext) -> Chance:
+    from ros2_spatial_ttt.exam.systems.blind import Chance
+
+    return Chance(seed=context.seed)
+
+
+def _blind(context: SystemContext) -> Blind:
+    from ros2_spatial_ttt.exam.systems.blind import Blind
+
+    return Blind()
+
+
+def _reset(context: SystemContext) -> AlteredMemory:
+    return AlteredMemory('reset', context.fed_memory('reset'), controls.without_weights)
+
+
+def _shuffled(context: SystemContext) -> AlteredMemory:
+    alter = partial(controls.with_shuffled_weights, seed=context.seed)
+    return AlteredMemory('shuffled', context.fed_memory('shuffled'), alter)
+
+
+def _other_home(context: SystemContext) -> AlteredMemory:
+    donor = controls.donor_state(
+        context.memory_config, context.perception, controls.donor_seed(context.seed)
+    )
+    alter = partial(controls.with_other_weights, donor=donor)
+    return AlteredMemory('other_home', context.fed_memory('other_home'), alter)
+
+
+# Name → constructor. Controls are views on the memory in the context.
+SYSTEMS: dict[str, Callable[[SystemContext], Any]] = {
+    'memory': _memory,
+    'muon': _muon,
+    'window': _window,
+    'voxel': _voxel,
+    'keyframe': _keyframe,
+    'unlimited': _unlimited,
+    'chance': _chance,
+    'blind': _blind,
+    'reset': _reset,
+    'shuffled': _shuffled,
+    'other_home': _other_home,
+}
+CONTROLS = ('reset', 'shuffled', 'other_home')

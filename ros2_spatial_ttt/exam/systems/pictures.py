@@ -1,0 +1,112 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Systems for exams on pixels: features without the field, and those that have nothing to say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ros2_spatial_ttt.exam.baselines import NearestNeighbourStore
+from ros2_spatial_ttt.exam.systems.store import refusal
+from ros2_spatial_ttt.runtime.base import Runtime
+from ros2_spatial_ttt.types import Answer, Example, Frame, Instance, Query, QueryType, ResultCode
+
+__all__ = ['Abstainer', 'PictureStore']
+
+POSITION_M = 0.1  # half a token of a thing two metres away
+
+
+class PictureStore:
+    """Our perception with an unlimited store: every token's embedding and point is kept.
+
+    It answers LOCATE and EXISTS with one example picture by its nearest neighbour and is always
+    sure. It knows no names.
+
+    Args:
+        runtime: of the model under exam.
+    """
+
+    name = 'unlimited'
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._store = NearestNeighbourStore(runtime)
+        self._first_ns = self._last_ns = 0
+
+    def observe_frame(self, frame: Frame) -> None:
+        """Take in one frame's pixels."""
+        self._store.add(frame)
+        self._first_ns = self._first_ns or frame.stamp_ns
+        self._last_ns = frame.stamp_ns
+
+    def query(self, query: Query) -> Answer:
+        """Answer LOCATE or EXISTS of one example; everything else is BAD_REQUEST."""
+        if query.type not in (QueryType.LOCATE, QueryType.EXISTS) or len(query.examples) != 1:
+            return refusal(f'{self.name} answers LOCATE and EXISTS of one example picture only')
+        place = self._store.locate(_cut_out(query.examples[0]))
+        if place is None:
+            return Answer(code=ResultCode.NEVER_OBSERVED, message='nothing was observed yet')
+        return Answer(
+            code=ResultCode.OK,
+            instances=(self._instance(place),),
+            value=1.0,
+            unit='1',
+            confidence=0.5,
+        )
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of embeddings and points."""
+        return self._store.stored_bytes
+
+    @property
+    def budget_bytes(self) -> int:
+        """0: it grows."""
+        return 0
+
+    def _instance(self, place: NDArray[np.float64]) -> Instance:
+        return Instance(
+            id=0,
+            label='',
+            position=place,
+            covariance=np.eye(3) * POSITION_M**2,
+            size=np.zeros(3),
+            confidence=0.5,
+            first_seen_ns=self._first_ns,
+            last_seen_ns=self._last_ns,
+            observations=1,
+        )
+
+
+class Abstainer:
+    """Stands for a system that needs named detections, where there are only pixels.
+
+    Args:
+        name: of that system.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def query(self, query: Query) -> Answer:
+        """Say that it cannot answer."""
+        return refusal(
+            f'{self.name} needs named detections; examine with oracle or noisy perception'
+        )
+
+    @property
+    def stored_bytes(self) -> int:
+        """0: it stores nothing."""
+        return 0
+
+    @property
+    def budget_bytes(self) -> int:
+        """0: it stores nothing."""
+        return 0
+
+
+def _cut_out(example: Example) -> NDArray[np.uint8]:
+    if example.roi is None:
+        return example.image
+    x, y, width, height = example.roi
+    return np.ascontiguousarray(example.image[y : y + height, x : x + width])
