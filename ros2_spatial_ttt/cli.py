@@ -21,7 +21,7 @@ COMMANDS = {
         'ros2_spatial_ttt.demo.run',
         'start the node, play a recording, ask questions, draw a map',
     ),
-    'simulate': ('ros2_spatial_ttt.sim.recording', 'write a recording of a generated room'),
+    'simulate': ('ros2_spatial_ttt.sim.recording', 'write a recording of a simulated home'),
     'exam': ('ros2_spatial_ttt.exam.run', 'judge a memory'),
     'bench': ('ros2_spatial_ttt.bench.run', 'measure speed and memory use'),
     'export': ('ros2_spatial_ttt.training.export', 'write a model folder (needs PyTorch)'),

@@ -18,7 +18,7 @@ from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.exam.question import SETS
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.sim.world import EXAM_SEEDS, TRAIN_SEEDS
+from ros2_spatial_ttt.sim.world import EXAM_SEEDS, SEEDS, TRAIN_SEEDS
 
 __all__ = ['PERCEPTIONS', 'VIAS', 'HomeOptions', 'check_seeds', 'model_hash']
 
@@ -86,7 +86,7 @@ def check_seeds(first: int, homes: int) -> Sequence[int]:
     if homes < 1:
         raise ConfigError(f'--homes: expected at least 1, got {homes}')
     seeds = range(first, first + homes)
-    for allowed in (TRAIN_SEEDS, EXAM_SEEDS):
+    for allowed in SEEDS:
         if seeds[0] in allowed and seeds[-1] in allowed:
             return seeds
     raise ConfigError(
