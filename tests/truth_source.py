@@ -48,9 +48,17 @@ class TruthSource:
         area = 0.0
         for room in self._evidence.home.rooms:
             corners = np.c_[np.array(room.polygon), np.full(len(room.polygon), 1.0)]
-            if query.region is None or np.all(query.region.contains(np.round(corners, 2))):
-                seen = self._evidence.view.seen_at(0.3 * corners + 0.7 * corners.mean(axis=0))
-                area += polygon_area(room.polygon) * bool(np.any(seen <= self._known.ask_ns))
+            seen = self._evidence.view.seen_at(0.3 * corners + 0.7 * corners.mean(axis=0))
+            if not np.any(seen <= self._known.ask_ns):
+                continue
+            if query.region is None:
+                area += polygon_area(room.polygon)
+                continue
+            low, high = corners.min(axis=0)[:2], corners.max(axis=0)[:2]
+            sides = np.minimum(high, query.region.maximum[:2]) - np.maximum(
+                low, query.region.minimum[:2]
+            )
+            area += float(np.prod(np.maximum(sides, 0.0)))
         return area, area, area
 
     def _instance(self, thing: Thing) -> Instance:

@@ -58,7 +58,7 @@ def named_things(beliefs: Beliefs, label: int, *, scale: float) -> list[Named]:
     """
     names = beliefs.values[:, NAMES]
     score = names[:, label] / scale
-    # A place speaks for the name that it says loudest: what a detector confused is no second thing.
+    # A place speaks for the name that it says loudest: a confusion is no second thing.
     rows = np.flatnonzero((score > LEAST) & (names.argmax(axis=1) == label))
     order = rows[np.argsort(-score[rows], kind='stable')]
     size = beliefs.values[:, SIZE] / np.maximum(beliefs.values[:, PRESENT], 1e-3)[:, None]

@@ -111,7 +111,18 @@ def test_size_is_the_longest_edge_in_centimetres(questions: list[Question]) -> N
 
 
 def test_room_sizes_and_all_rooms(questions: list[Question]) -> None:
-    assert sorted(q.number for q in of(questions, 'room_size')) == [16.0, 16.0, 32.0]
+    asked = of(questions, 'room_size')
+    (together,) = (q for q in asked if q.region is None)
+    assert together.number == 32.0
+    parts = [q for q in asked if q.region is not None]
+    assert len(parts) == 2
+    for question in parts:
+        (left, front, _), (right, back, _) = question.region
+        assert front <= 0.0 and back >= 4.0, 'it reaches past the rooms on all sides'
+        # Two rooms of 4 by 4 m side by side, 0.1 m of wall between them.
+        widths = [max(0.0, min(right, x + 4.0) - max(left, x)) for x in (0.0, 4.1)]
+        assert question.number == pytest.approx(4.0 * sum(widths), abs=0.02)
+        assert (right - left) * (back - front) > question.number
 
 
 def test_nearest_of_four(questions: list[Question]) -> None:

@@ -92,9 +92,9 @@ def _object_size(setting: Setting, known: Known) -> Iterator[Question]:
 
 
 def _room_size(setting: Setting, known: Known, floors: Floors) -> Iterator[Question]:
-    """Of single rooms that were seen whole, and of all rooms together if nothing is half seen."""
+    """Of parts of the home that were seen whole, and of all rooms if none is half seen."""
     rng = setting.rng('room_size', known.ask_ns)
-    areas = floors.whole(known.ask_ns)
+    areas = floors.whole(known.ask_ns, rng)
     for area in choose(rng, areas, setting.per_kind):
         yield setting.question(
             'vsi',

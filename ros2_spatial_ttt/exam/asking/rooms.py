@@ -26,6 +26,8 @@ REACH_M = 5.0  # farther than this a part does not count as seen
 FAR_M = 20.0  # nearer than this, a part may have been seen
 SEEN_FRAMES = 2
 WHOLE_SHARE = 0.9
+# How far, at most, a box about a room reaches past it.
+PAST_ROOM_M = 2.0
 AWAY_M = 0.6  # from the outer walls to a region that is no part of the home
 BORDER_M = 0.1  # a region reaches this far into the walls, for what hangs on them
 TOP_M = 2.0  # regions end here: nobody looks at ceilings
@@ -78,26 +80,38 @@ class Floors:
         self._evidence = evidence
         self._rooms = evidence.home.rooms
 
-    def whole(self, ask_ns: int) -> list[Area]:
-        """Return rectangular rooms seen whole, and the home if each room is so or never seen."""
+    def whole(self, ask_ns: int, rng: np.random.Generator) -> list[Area]:
+        """Return floors seen whole: of boxes about rooms, and of the home if none is half seen.
+
+        A box reaches past its room by a random bit on every side, over walls, neighbours and what
+        lies outside: its numbers alone do not tell how much floor is in it.
+        """
         rooms = [part for part in self._parts if part.is_room]
         seen = [part for part in rooms if part.seen(ask_ns) >= WHOLE_SHARE]
-        areas = [
-            Area(
-                f'the room {_extent_words(_bounds(self._rooms[part.room], 0.0))}',
-                _bounds(self._rooms[part.room], 0.0),
-                round(polygon_area(self._rooms[part.room].polygon), 2),
-                int(part.well_ns[part.well_ns <= ask_ns].max()),
-            )
-            for part in seen
-            if _is_rectangle(self._rooms[part.room].polygon)
-        ]
+        areas = []
+        for part in seen:
+            low, high = np.array(_bounds(self._rooms[part.room], 0.0))
+            low[:2] -= rng.uniform(0.0, PAST_ROOM_M, 2)
+            high[:2] += rng.uniform(0.0, PAST_ROOM_M, 2)
+            box = _as_box(low, high)
+            inside = [p for p in rooms if self._floor_in(p, box) > 0.0]
+            if all(p in seen and _is_rectangle(self._rooms[p.room].polygon) for p in inside):
+                floor = sum(self._floor_in(p, box) for p in inside)
+                when = min(int(p.well_ns[p.well_ns <= ask_ns].max()) for p in inside)
+                words = f'the part of the home {_extent_words(box)}'
+                areas.append(Area(words, box, round(floor, 2), when))
         open_ = [part for part in rooms if part not in seen and not part.never(ask_ns)]
         if len(seen) >= 2 and not open_:
             total = sum(polygon_area(self._rooms[part.room].polygon) for part in seen)
             when = min(int(part.well_ns[part.well_ns <= ask_ns].max()) for part in seen)
             areas.append(Area('the combined space of all rooms', None, round(total, 2), when))
         return areas
+
+    def _floor_in(self, part: _Part, box: Box) -> float:
+        """Return the floor of a room, taken as a rectangle, inside a box, m²."""
+        low, high = np.array(_bounds(self._rooms[part.room], 0.0))
+        sides = np.minimum(high, box[1])[:2] - np.maximum(low, box[0])[:2]
+        return float(np.prod(np.maximum(sides, 0.0)))
 
     def looked(self, ask_ns: int) -> list[Box]:
         """Return regions that were looked at whole."""

@@ -15,7 +15,8 @@ from ros2_spatial_ttt.types import Percept
 
 __all__ = ['VOXEL_M', 'Glimpse', 'LabelTable', 'voxel_centres', 'voxel_keys']
 
-# Edge of the voxels in which all stores keep what was seen free and occupied.
+# Edge of the voxels of votes and of seen space. Finding things is the same from 0.1 to 0.3 m on
+# train seeds (F1 0.915 to 0.925); floor areas want it small.
 VOXEL_M = 0.15
 # Points beyond this range are not used, as in the memory (gate.depth_max_m).
 RANGE_M = 8.0
