@@ -20,15 +20,17 @@ from ros2_spatial_ttt.query.names import named_things, singular
 from ros2_spatial_ttt.query.objects import ObjectRegistry
 from ros2_spatial_ttt.query.search import Peak, example_windows, peaks
 from ros2_spatial_ttt.runtime.base import Runtime
-from ros2_spatial_ttt.types import Example, Instance, Query
+from ros2_spatial_ttt.types import Example, Instance, Query, Region
 
 __all__ = ['MOST_RESULTS', 'MemorySource']
 
 MOST_RESULTS = 1000
 # Answers beyond this many carry no picture: they cost milliseconds each.
 _MOST_PICTURES = 3
-# Floor: surfaces below this height, in cells of this edge; gaps up to twice the reach are closed.
-_FLOOR_M, _FLOOR_CELL_M, _FLOOR_REACH = 0.12, 0.2, 3
+# Floor: cells of this edge with a surface between these heights; small gaps are closed.
+_FLOOR_CELL_M, _FLOOR_BETWEEN_M, _FLOOR_REACH = 0.2, (-0.2, 1.8), 2
+# Share of what is within the outer walls that inner walls take (simulated homes for training).
+_WALLS = 0.04
 
 
 class MemorySource:
@@ -81,24 +83,21 @@ class MemorySource:
     def floor_area(self, query: Query) -> tuple[float, float, float]:
         """Return the observed floor area within the region, m², with its 90 % interval.
 
-        Cells with a measured floor; what furniture hides between them is closed.
+        What stands somewhere stands on floor, so any surface up to a man's height counts.
         """
-        points = self.surfaces(query).points
-        cells = np.floor(points[points[:, 2] < _FLOOR_M, :2] / _FLOOR_CELL_M).astype(int)
-        if not len(cells):
-            return 0.0, 0.0, 0.0
-        margin = 2 * _FLOOR_REACH
-        low = cells.min(axis=0) - margin
-        image = np.zeros(cells.max(axis=0) - low + 1 + margin, np.uint8)
-        image[tuple((cells - low).T)] = 1
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _FLOOR_REACH + 1,) * 2)
-        closed = cv2.morphologyEx(image, cv2.MORPH_CLOSE, disc)
-        contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(closed, contours, -1, 1, cv2.FILLED)
-        area = float(closed.sum()) * _FLOOR_CELL_M**2
-        # The border is known to about half a cell on either side.
-        outline = sum(cv2.arcLength(contour, True) for contour in contours) * _FLOOR_CELL_M
-        slack = outline * _FLOOR_CELL_M / 2.0 + 0.05 * area
+        everywhere = replace(query, region=None)
+        points = self.surfaces(everywhere).points
+        low, high = _FLOOR_BETWEEN_M
+        points = points[(points[:, 2] > low) & (points[:, 2] < high), :2]
+        floor, corner = _covered(points)
+        # The outer cells are half wall.
+        inner = cv2.erode(floor, np.ones((3, 3), np.uint8))
+        share = (floor.astype(float) + inner) / 2.0
+        if query.region is not None:
+            share = share * _inside(share.shape, corner, query.region)
+        area = (1.0 - _WALLS) * float(share.sum()) * _FLOOR_CELL_M**2
+        border = float((share * (floor - inner)).sum()) * _FLOOR_CELL_M**2
+        slack = border + 0.05 * area
         return area, max(0.0, area - slack), area + slack
 
     def surfaces(self, query: Query) -> FieldPoints:
@@ -208,3 +207,34 @@ class MemorySource:
         if query.until_ns:
             keep &= places.first_seen_ns <= query.until_ns
         return keep
+
+
+def _covered(points: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return a plan (nx, ny) of the cells that points (n, 2) m cover, gaps closed, and its corner.
+
+    Holes in it are filled: what nobody can see into is furniture.
+    """
+    cells = np.floor(points / _FLOOR_CELL_M).astype(np.int64)
+    margin = 2 * _FLOOR_REACH
+    if not len(cells):
+        return np.zeros((1, 1), np.uint8), np.zeros(2, np.int64)
+    corner = cells.min(axis=0) - margin
+    plan = np.zeros(cells.max(axis=0) - corner + 1 + margin, np.uint8)
+    plan[tuple((cells - corner).T)] = 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _FLOOR_REACH + 1,) * 2)
+    closed = cv2.morphologyEx(plan, cv2.MORPH_CLOSE, disc)
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(closed)
+    cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
+    return np.asarray(filled, np.uint8), corner
+
+
+def _inside(shape: tuple[int, ...], corner: NDArray, region: Region) -> NDArray[np.float64]:
+    """Return the share of each cell of a plan that lies in a region, (nx, ny)."""
+    shares = []
+    for axis in (0, 1):
+        begin = (np.arange(shape[axis]) + corner[axis]) * _FLOOR_CELL_M
+        low, high = region.minimum[axis], region.maximum[axis]
+        covered = np.minimum(begin + _FLOOR_CELL_M, high) - np.maximum(begin, low)
+        shares.append(np.clip(covered / _FLOOR_CELL_M, 0.0, 1.0))
+    return np.outer(*shares)
