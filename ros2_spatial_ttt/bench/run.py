@@ -1,11 +1,12 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``spatial-ttt bench``: ingest (the node over DDS), core, endurance, stream.
+"""The command ``spatial-ttt bench``: ingest (the node over DDS), core, endurance, stream, homes.
 
 spatial-ttt bench ingest --seconds 30 --rate 30 --json out/ingest.json
 spatial-ttt bench core
 spatial-ttt bench endurance --frames 5000
 spatial-ttt bench stream --frames 77000
+spatial-ttt bench homes
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ros2_spatial_ttt.bench import core, endurance, ingest, stream
+from ros2_spatial_ttt.bench import core, endurance, homes, ingest, stream
 from ros2_spatial_ttt.exam import report
 
 __all__ = ['add_arguments', 'run']
 
-BENCHMARKS = {'ingest': ingest, 'core': core, 'endurance': endurance, 'stream': stream}
+BENCHMARKS = {
+    'ingest': ingest,
+    'core': core,
+    'endurance': endurance,
+    'stream': stream,
+    'homes': homes,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""How many colour, depth and id frames per second this machine renders of a simulated home.
-
-Run ``python -m ros2_spatial_ttt.sim.rate``.
-"""
+"""How many colour, depth and id frames per second this machine renders of a simulated home."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.tour import TourOptions, make_tour
 from ros2_spatial_ttt.types import Intrinsics
 
-__all__ = ['main', 'render_rate']
+__all__ = ['render_rate']
 
 SEED = 11
 
@@ -56,14 +53,3 @@ def _walk(job: tuple[float, int, int]) -> float:
             stage.render(intrinsics, poses[at])
             count += 1
         return count / (time.perf_counter() - start)
-
-
-def main() -> None:
-    """Print the rates of one and of two processes."""
-    print(f'renderer: {require_renderer()}; 320×240 colour, depth and ids, no shadows')
-    for processes in (1, 2):
-        print(f'{processes} process(es): {render_rate(processes):.0f} frames/s')
-
-
-if __name__ == '__main__':
-    main()
