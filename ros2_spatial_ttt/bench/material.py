@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.replay.bag import Bag
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Frame
 
 __all__ = [

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.demo import things
 from ros2_spatial_ttt.demo.things import Thing
 from ros2_spatial_ttt.replay.cards import Shown
-from ros2_spatial_ttt.sim.furniture import Box
+from ros2_spatial_ttt.sim.room.furniture import Box
 from ros2_spatial_ttt.types import Answer, Example, Frame, Query, QueryType, Region, ResultCode
 
 __all__ = ['Asked', 'interview', 'shown', 'table']

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.sim import boxes
-from ros2_spatial_ttt.sim.furniture import Box
+from ros2_spatial_ttt.sim.room import boxes
+from ros2_spatial_ttt.sim.room.furniture import Box
 from ros2_spatial_ttt.types import Frame
 
 __all__ = [

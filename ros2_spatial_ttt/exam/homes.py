@@ -26,8 +26,8 @@ from ros2_spatial_ttt.exam.question import Question, Response
 from ros2_spatial_ttt.exam.systems import CONTROLS, SYSTEMS, SystemContext
 from ros2_spatial_ttt.geometry import message_quaternion, transform
 from ros2_spatial_ttt.sim.episode import Episode, make_episode
-from ros2_spatial_ttt.sim.optics import intrinsics_of
 from ros2_spatial_ttt.sim.percepts import NOISY, PERFECT, percepts
+from ros2_spatial_ttt.sim.senses.optics import intrinsics_of
 from ros2_spatial_ttt.sim.world import CATEGORIES
 from ros2_spatial_ttt.types import Frame
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.exam import homes_set, patch_set, report
+from ros2_spatial_ttt.exam import homes_set, report
 from ros2_spatial_ttt.exam.check import verdict_of
+from ros2_spatial_ttt.exam.patch import command as patch_set
 from ros2_spatial_ttt.exam.question import SETS
 from ros2_spatial_ttt.exam.results import write_text
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.sim import truth
 from ros2_spatial_ttt.sim.home import make_home
-from ros2_spatial_ttt.sim.optics import camera_poses
-from ros2_spatial_ttt.sim.sights import VISIBLE_PIXELS, VISIBLE_SHARE, see, visible
+from ros2_spatial_ttt.sim.senses.optics import camera_poses
+from ros2_spatial_ttt.sim.senses.sights import VISIBLE_PIXELS, VISIBLE_SHARE, see, visible
 from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.tour import TourOptions, make_tour
 from ros2_spatial_ttt.sim.world import Home, Sights, Thing, Tour, things_at

@@ -8,10 +8,10 @@ import numpy as np
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.sim.catalogue import model
-from ros2_spatial_ttt.sim.doors import hole_size
-from ros2_spatial_ttt.sim.furnish import furnish
-from ros2_spatial_ttt.sim.layout import make_layout
-from ros2_spatial_ttt.sim.walk import Ground, all_reached
+from ros2_spatial_ttt.sim.plans.doors import hole_size
+from ros2_spatial_ttt.sim.plans.furnish import furnish
+from ros2_spatial_ttt.sim.plans.layout import make_layout
+from ros2_spatial_ttt.sim.walks.walk import Ground, all_reached
 from ros2_spatial_ttt.sim.world import EXAM_SEEDS, SEEDS, TRAIN_SEEDS, Home
 
 __all__ = ['MAX_ROOMS', 'check_seed', 'make_home', 'shapes_of']

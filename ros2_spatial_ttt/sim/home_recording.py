@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.geometry import invert_transform
 from ros2_spatial_ttt.sim import ros_messages
-from ros2_spatial_ttt.sim.drift import believed_poses, odometry_poses
-from ros2_spatial_ttt.sim.engine import require_renderer
 from ros2_spatial_ttt.sim.episode import episode_of
+from ros2_spatial_ttt.sim.paint.engine import require_renderer
 from ros2_spatial_ttt.sim.ros_messages import BagWriter, staged
+from ros2_spatial_ttt.sim.senses.drift import believed_poses, odometry_poses
 from ros2_spatial_ttt.sim.sensor import CLEAN, SensorConfig
 from ros2_spatial_ttt.sim.stream import SimFrame, frames_of
 from ros2_spatial_ttt.sim.world import CameraRig, Home, Tour

@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.sim.depth_faults import ray_depth
-from ros2_spatial_ttt.sim.detector import NOISY, PERFECT, Detections, Detector, DetectorNoise
-from ros2_spatial_ttt.sim.drift import believed_poses, heading_error
 from ros2_spatial_ttt.sim.episode import Episode
-from ros2_spatial_ttt.sim.optics import grid_rays, intrinsics_of
+from ros2_spatial_ttt.sim.senses.depth_faults import ray_depth
+from ros2_spatial_ttt.sim.senses.detector import (
+    NOISY,
+    PERFECT,
+    Detections,
+    Detector,
+    DetectorNoise,
+)
+from ros2_spatial_ttt.sim.senses.drift import believed_poses, heading_error
+from ros2_spatial_ttt.sim.senses.optics import grid_rays, intrinsics_of
+from ros2_spatial_ttt.sim.senses.sights import MOST_M, visible
 from ros2_spatial_ttt.sim.sensor import CLEAN, SensorConfig, keeps_frame
-from ros2_spatial_ttt.sim.sights import MOST_M, visible
 from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.world import CameraRig, Thing
 from ros2_spatial_ttt.types import Intrinsics, Percept

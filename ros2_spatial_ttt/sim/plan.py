@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ros2_spatial_ttt.sim.overlap import corners, thing_box
+from ros2_spatial_ttt.sim.plans.overlap import corners, thing_box
 from ros2_spatial_ttt.sim.world import CATEGORIES, Home, Thing, Tour
 
 if TYPE_CHECKING:

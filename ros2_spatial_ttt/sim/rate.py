@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 
-from ros2_spatial_ttt.sim.engine import require_renderer
 from ros2_spatial_ttt.sim.home import make_home
+from ros2_spatial_ttt.sim.paint.engine import require_renderer
 from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.tour import TourOptions, make_tour
 from ros2_spatial_ttt.types import Intrinsics

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.sim.room_recording import (
+from ros2_spatial_ttt.sim.room.room_recording import (
     TOPICS,
     sensor_depth,
     simulate,
@@ -133,9 +133,9 @@ def _run_room(args: argparse.Namespace) -> int:
 
 
 def _run_home(args: argparse.Namespace) -> int:
-    from ros2_spatial_ttt.sim.engine import require_renderer
     from ros2_spatial_ttt.sim.home import make_home
     from ros2_spatial_ttt.sim.home_recording import record_home
+    from ros2_spatial_ttt.sim.paint.engine import require_renderer
     from ros2_spatial_ttt.sim.stream import resized
     from ros2_spatial_ttt.sim.tour import FRONT, SIDE, TourOptions, make_tour
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.sim.engine import EngineError, RendererError, import_mujoco, require_renderer
-from ros2_spatial_ttt.sim.painter import Painter
-from ros2_spatial_ttt.sim.scenery import HIDDEN_M, SHADE_GROUP, compile_home
+from ros2_spatial_ttt.sim.paint.engine import (
+    EngineError,
+    RendererError,
+    import_mujoco,
+    require_renderer,
+)
+from ros2_spatial_ttt.sim.paint.painter import Painter
+from ros2_spatial_ttt.sim.paint.scenery import HIDDEN_M, SHADE_GROUP, compile_home
 from ros2_spatial_ttt.sim.world import Change, Home, things_at
 from ros2_spatial_ttt.types import Intrinsics
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.sim.colour_faults import measure_colour, shutter_motion
-from ros2_spatial_ttt.sim.depth_faults import measure_depth
-from ros2_spatial_ttt.sim.drift import believed_poses
-from ros2_spatial_ttt.sim.engine import require_renderer
 from ros2_spatial_ttt.sim.home import make_home
-from ros2_spatial_ttt.sim.optics import camera_poses, intrinsics_of
+from ros2_spatial_ttt.sim.paint.engine import require_renderer
+from ros2_spatial_ttt.sim.senses.colour_faults import measure_colour, shutter_motion
+from ros2_spatial_ttt.sim.senses.depth_faults import measure_depth
+from ros2_spatial_ttt.sim.senses.drift import believed_poses
+from ros2_spatial_ttt.sim.senses.optics import camera_poses, intrinsics_of
+from ros2_spatial_ttt.sim.senses.sights import Crowd
 from ros2_spatial_ttt.sim.sensor import CLEAN, SensorConfig, keeps_frame
-from ros2_spatial_ttt.sim.sights import Crowd
 from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.tour import TourOptions, make_tour
 from ros2_spatial_ttt.sim.world import Home, Sights, Tour, things_at

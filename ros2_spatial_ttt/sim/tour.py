@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.sim.changes import make_changes
-from ros2_spatial_ttt.sim.itinerary import Walk, walk_rooms
-from ros2_spatial_ttt.sim.script import Track
-from ros2_spatial_ttt.sim.walk import Ground, Walker
+from ros2_spatial_ttt.sim.walks.changes import make_changes
+from ros2_spatial_ttt.sim.walks.itinerary import Walk, walk_rooms
+from ros2_spatial_ttt.sim.walks.script import Track
+from ros2_spatial_ttt.sim.walks.walk import Ground, Walker
 from ros2_spatial_ttt.sim.world import CameraRig, Change, Home, Tour
 
 __all__ = ['FRONT', 'SIDE', 'START_NS', 'TourOptions', 'camera_rig', 'make_tour']

@@ -88,7 +88,7 @@ class Room:
             'dining room' or 'storage room'.
         polygon: corners of the free floor (x, y) m, counter-clockwise.
         height: floor to ceiling, m.
-        floor, wall, ceiling: names of materials (``sim/materials.py``).
+        floor, wall, ceiling: names of materials (``sim/paint/materials.py``).
     """
 
     index: int

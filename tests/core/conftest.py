@@ -13,7 +13,7 @@ from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.sim.room import boxes
 
 SEED = 7
 SECOND = 1_000_000_000

@@ -12,7 +12,7 @@ import pytest
 
 from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.query.engine import MOST_RESULTS
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Example, Query, QueryType, Region, ResultCode
 
 pytestmark = pytest.mark.ort

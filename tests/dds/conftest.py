@@ -291,7 +291,7 @@ def peer():
 @pytest.fixture(scope='session')
 def tour():
     """Frames of one walk through a room, 160x120."""
-    from ros2_spatial_ttt.sim import boxes
+    from ros2_spatial_ttt.sim.room import boxes
 
     return list(boxes.frames(3, 40, width=WIDTH, height=HEIGHT, rate_hz=5.0))
 

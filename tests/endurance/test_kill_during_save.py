@@ -30,7 +30,7 @@ SAVER = textwrap.dedent("""
     from pathlib import Path
     from ros2_spatial_ttt.config import MemoryConfig
     from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-    from ros2_spatial_ttt.sim import boxes
+    from ros2_spatial_ttt.sim.room import boxes
 
     path = Path(sys.argv[1])
     memories = []

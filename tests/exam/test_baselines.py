@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ros2_spatial_ttt.exam.baselines import Chance, SiftStore, largest_cluster
-from ros2_spatial_ttt.exam.questions import cut_patches
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.exam.patch.baselines import Chance, SiftStore, largest_cluster
+from ros2_spatial_ttt.exam.patch.pictures import cut_patches
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Frame
 
 

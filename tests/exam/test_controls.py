@@ -12,7 +12,7 @@ import pytest
 from toy_room import FURNITURE, LABELS, SECOND, Thing, ask, fed, look, walk
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
-from ros2_spatial_ttt.exam.questions import cut_patches
+from ros2_spatial_ttt.exam.patch.pictures import cut_patches
 from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext
 from ros2_spatial_ttt.exam.systems.controls import (
     AlteredMemory,
@@ -22,7 +22,7 @@ from ros2_spatial_ttt.exam.systems.controls import (
 )
 from ros2_spatial_ttt.exam.systems.memory import muon_config
 from ros2_spatial_ttt.memory.votes import empty_votes
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Example, Frame, Query, QueryType, ResultCode
 
 

@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ros2_spatial_ttt.exam.questions import cut_patches, role
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.exam.patch.pictures import cut_patches, role
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Frame
 
 

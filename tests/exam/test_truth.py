@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ros2_spatial_ttt.exam.truth import ObservedSpace, depth_metres, project, unproject
-from ros2_spatial_ttt.sim.boxes import look
+from ros2_spatial_ttt.exam.patch.truth import ObservedSpace, depth_metres, project, unproject
+from ros2_spatial_ttt.sim.room.boxes import look
 from ros2_spatial_ttt.types import Frame, Intrinsics
 
 PINHOLE = Intrinsics(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)

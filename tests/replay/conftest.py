@@ -7,7 +7,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from ros2_spatial_ttt.replay.bag import Bag
-from ros2_spatial_ttt.sim import boxes, recording
+from ros2_spatial_ttt.sim import recording
+from ros2_spatial_ttt.sim.room import boxes
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 COUNT = 6

@@ -28,7 +28,8 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from ros2_spatial_ttt.replay.bag import Bag  # noqa: E402
 from ros2_spatial_ttt.replay.publish import Player  # noqa: E402
 from ros2_spatial_ttt.ros.conversions import stamp_to_ns  # noqa: E402
-from ros2_spatial_ttt.sim import boxes, recording  # noqa: E402
+from ros2_spatial_ttt.sim import recording  # noqa: E402
+from ros2_spatial_ttt.sim.room import boxes  # noqa: E402
 
 # The parser behind the message types imports modules that Python deprecates.
 pytestmark = [

@@ -15,7 +15,7 @@ from ros2_spatial_ttt.replay.bag import Bag  # noqa: E402
 from ros2_spatial_ttt.ros import session  # noqa: E402
 from ros2_spatial_ttt.ros.messages import fill_response  # noqa: E402
 from ros2_spatial_ttt.ros.requests import query_from_request  # noqa: E402
-from ros2_spatial_ttt.sim.boxes import look  # noqa: E402
+from ros2_spatial_ttt.sim.room.boxes import look  # noqa: E402
 from ros2_spatial_ttt.types import (  # noqa: E402
     Answer,
     Example,

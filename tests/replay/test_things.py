@@ -7,7 +7,8 @@ import pytest
 
 from ros2_spatial_ttt.demo import things
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.sim import boxes, recording
+from ros2_spatial_ttt.sim import recording
+from ros2_spatial_ttt.sim.room import boxes
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.sim import boxes
+from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Intrinsics
 
 SMALL = boxes.camera_intrinsics(160, 120)

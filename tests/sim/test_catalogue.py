@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.sim import materials
 from ros2_spatial_ttt.sim.catalogue import MOUNTINGS, extent, model
+from ros2_spatial_ttt.sim.paint import materials
 from ros2_spatial_ttt.sim.world import CATEGORIES
 
 SHAPES = 24

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.sim.cells import AREAS
-from ros2_spatial_ttt.sim.doors import approaches
 from ros2_spatial_ttt.sim.home import make_home
-from ros2_spatial_ttt.sim.overlap import (
+from ros2_spatial_ttt.sim.plans.cells import AREAS
+from ros2_spatial_ttt.sim.plans.doors import approaches
+from ros2_spatial_ttt.sim.plans.overlap import (
     box,
     clash,
     corners,
@@ -23,9 +23,9 @@ from ros2_spatial_ttt.sim.overlap import (
     inside_polygon,
     thing_box,
 )
-from ros2_spatial_ttt.sim.spaces import parts_clash
-from ros2_spatial_ttt.sim.support import lies_on
-from ros2_spatial_ttt.sim.walk import Ground, Walker, all_reached
+from ros2_spatial_ttt.sim.plans.spaces import parts_clash
+from ros2_spatial_ttt.sim.plans.support import lies_on
+from ros2_spatial_ttt.sim.walks.walk import Ground, Walker, all_reached
 from ros2_spatial_ttt.sim.world import CATEGORIES, EXAM_SEEDS, Thing
 
 SEEDS = range(40)

@@ -13,11 +13,11 @@ pytest.importorskip('mujoco')
 
 from ros2_spatial_ttt.errors import ConfigError  # noqa: E402
 from ros2_spatial_ttt.geometry import transform_points  # noqa: E402
-from ros2_spatial_ttt.sim.detector import NOISY, PERFECT, DetectorNoise, ordered_box  # noqa: E402
 from ros2_spatial_ttt.sim.episode import episode_of, make_episode  # noqa: E402
 from ros2_spatial_ttt.sim.percepts import GRID, detections, percepts  # noqa: E402
+from ros2_spatial_ttt.sim.senses.detector import NOISY, PERFECT, DetectorNoise, ordered_box  # noqa: E402
+from ros2_spatial_ttt.sim.senses.sights import visible  # noqa: E402
 from ros2_spatial_ttt.sim.sensor import CLEAN, SensorConfig  # noqa: E402
-from ros2_spatial_ttt.sim.sights import visible  # noqa: E402
 from ros2_spatial_ttt.sim.stage import Stage  # noqa: E402
 from ros2_spatial_ttt.sim.world import CATEGORIES, things_at  # noqa: E402
 

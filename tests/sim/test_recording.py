@@ -11,7 +11,8 @@ import pytest
 
 from ros2_spatial_ttt import cli
 from ros2_spatial_ttt.replay.bag import Bag, BagOptions, Topics
-from ros2_spatial_ttt.sim import boxes, recording
+from ros2_spatial_ttt.sim import recording
+from ros2_spatial_ttt.sim.room import boxes
 
 DEMO_ROOM = Path(__file__).parents[2] / 'data' / 'demo_room'
 EXPECTED = {

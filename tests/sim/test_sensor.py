@@ -11,9 +11,9 @@ import pytest
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.geometry import transform
-from ros2_spatial_ttt.sim.colour_faults import measure_colour, shutter_motion
-from ros2_spatial_ttt.sim.depth_faults import measure_depth
-from ros2_spatial_ttt.sim.drift import believed_poses, heading_error, odometry_poses
+from ros2_spatial_ttt.sim.senses.colour_faults import measure_colour, shutter_motion
+from ros2_spatial_ttt.sim.senses.depth_faults import measure_depth
+from ros2_spatial_ttt.sim.senses.drift import believed_poses, heading_error, odometry_poses
 from ros2_spatial_ttt.sim.sensor import CLEAN, REALISTIC, SensorConfig, keeps_frame
 from ros2_spatial_ttt.types import Intrinsics
 

@@ -10,9 +10,9 @@ import toy_home
 
 pytest.importorskip('mujoco')
 
-from ros2_spatial_ttt.sim import sights, skins  # noqa: E402
 from ros2_spatial_ttt.sim.catalogue import model  # noqa: E402
-from ros2_spatial_ttt.sim.optics import camera_poses, grid_rays, intrinsics_of  # noqa: E402
+from ros2_spatial_ttt.sim.senses import sights, skins  # noqa: E402
+from ros2_spatial_ttt.sim.senses.optics import camera_poses, grid_rays, intrinsics_of  # noqa: E402
 from ros2_spatial_ttt.sim.stage import RendererError, Stage, require_renderer  # noqa: E402
 from ros2_spatial_ttt.sim.world import CATEGORIES, Change  # noqa: E402
 

@@ -14,7 +14,7 @@ import pytest
 
 from ros2_spatial_ttt.errors import SpatialTTTError
 from ros2_spatial_ttt.sim.catalogue import model
-from ros2_spatial_ttt.sim.shell import rectangles
+from ros2_spatial_ttt.sim.paint.shell import rectangles
 from ros2_spatial_ttt.sim.world import Change, Home, Lamp, Opening, Room, Thing, Wall
 from ros2_spatial_ttt.types import Intrinsics
 
@@ -281,7 +281,7 @@ class TestPictures:
 SCRIPT = """
 import sys; sys.path.insert(0, {folder!r})
 import numpy as np
-from ros2_spatial_ttt.sim.engine import import_mujoco
+from ros2_spatial_ttt.sim.paint.engine import import_mujoco
 import_mujoco()
 from test_stage import CAMERA, THINGS, home, look
 from ros2_spatial_ttt.errors import SpatialTTTError
@@ -329,7 +329,7 @@ def test_without_mujoco_the_extra_is_named(tmp_path):
     (tmp_path / 'mujoco.py').write_text("raise ModuleNotFoundError('no mujoco', name='mujoco')")
     path = f'{tmp_path}:{os.environ.get("PYTHONPATH", "")}'
     code = (
-        'from ros2_spatial_ttt.sim.engine import import_mujoco, EngineError\n'
+        'from ros2_spatial_ttt.sim.paint.engine import import_mujoco, EngineError\n'
         'try: import_mujoco()\nexcept EngineError as error: print(error)'
     )
     out = subprocess.run(

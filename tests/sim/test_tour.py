@@ -13,9 +13,15 @@ import pytest
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.sim.home import make_home
-from ros2_spatial_ttt.sim.overlap import box, clash, distance_to_box, inside_polygon, thing_box
-from ros2_spatial_ttt.sim.spaces import parts_clash
-from ros2_spatial_ttt.sim.support import lies_on
+from ros2_spatial_ttt.sim.plans.overlap import (
+    box,
+    clash,
+    distance_to_box,
+    inside_polygon,
+    thing_box,
+)
+from ros2_spatial_ttt.sim.plans.spaces import parts_clash
+from ros2_spatial_ttt.sim.plans.support import lies_on
 from ros2_spatial_ttt.sim.tour import FRONT, SIDE, START_NS, TourOptions, make_tour
 from ros2_spatial_ttt.sim.world import things_at
 

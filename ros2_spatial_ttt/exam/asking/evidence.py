@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam.asking.view import NEVER, View
 from ros2_spatial_ttt.geometry import box_distance
-from ros2_spatial_ttt.sim.sights import visible
+from ros2_spatial_ttt.sim.senses.sights import visible
 from ros2_spatial_ttt.sim.world import Change, Home, Sights, Thing, Tour, Wall, things_at
 
 __all__ = ['Evidence', 'Known', 'Place', 'Shown', 'gap']

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.exam.baselines import NearestNeighbourStore
+from ros2_spatial_ttt.exam.patch.baselines import NearestNeighbourStore
 from ros2_spatial_ttt.exam.systems.store import refusal
 from ros2_spatial_ttt.runtime.base import Runtime
 from ros2_spatial_ttt.types import Answer, Example, Frame, Instance, Query, QueryType, ResultCode

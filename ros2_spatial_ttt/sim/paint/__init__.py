@@ -1,0 +1,3 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""How a home is drawn: MuJoCo scene, materials, lights."""
