@@ -339,6 +339,10 @@ def test_pages_name_no_folder_of_one_machine(page):
     assert not re.findall(r'(?<![\w.~])/(?:home|root|Users|mnt)/\S+', text_of(page))
 
 
-def test_picture_is_there_and_small():
-    (picture,) = re.findall(r'!\[[^\]]+\]\(([^)]+)\)', text_of(README))
-    assert 10_000 < (ROOT / picture).stat().st_size < 600_000
+def test_pictures_are_there_and_small():
+    pictures = re.findall(r'!\[[^\]]+\]\(([^)]+)\)', text_of(README))
+    assert len(pictures) == 2
+    pictures += [str(path.relative_to(ROOT)) for path in (ROOT / 'docs/images/homes').iterdir()]
+    assert len(pictures) == 2 + 12
+    for picture in pictures:
+        assert 10_000 < (ROOT / picture).stat().st_size < 600_000, picture
