@@ -41,7 +41,7 @@ class Plan:
     Attributes:
         rooms: (kind, corners (x, y)) each.
         things: (id, category, x, y, size along its x, along its y, yaw) each.
-        path: (x, y) of the robot, thinned.
+        path: (x, y) of the robot in the last frames.
     """
 
     rooms: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]

@@ -33,7 +33,8 @@ from ros2_spatial_ttt.types import Frame
 
 __all__ = ['examine_home', 'memory_config']
 
-PATH_POINTS = 400
+# Frames at the end of a tour whose way a picture shows; more would hide the home.
+PATH_FRAMES = 600
 NOISE = {'oracle': PERFECT, 'noisy': NOISY}
 
 
@@ -261,12 +262,11 @@ class _Pictures:
 
 def _plan(episode: Episode) -> Plan:
     tour = episode.tour
-    step = max(1, len(tour) // PATH_POINTS)
     return Plan(
         rooms=tuple((room.kind, room.polygon) for room in episode.home.rooms),
         things=tuple(
             (t.id, t.category, *t.centre[:2], *t.size[:2], t.yaw)
             for t in episode.things_at(int(tour.stamps_ns[-1]))
         ),
-        path=tuple((float(x), float(y)) for x, y in tour.map_T_base[::step, :2, 3]),
+        path=tuple((float(x), float(y)) for x, y in tour.map_T_base[-PATH_FRAMES:, :2, 3]),
     )

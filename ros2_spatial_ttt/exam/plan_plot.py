@@ -97,5 +97,5 @@ def _legend(colour: str, system: str) -> list[Line2D]:
         Line2D([], [], color=colour, label=f'answer of {system}', **dot),
         Line2D([], [], markerfacecolor='none', markeredgecolor=MISS, label='missed', **dot),
         Line2D([], [], color=MISS, linestyle='', marker='x', label='nothing is there'),
-        Line2D([], [], color='0.8', label='path of the robot'),
+        Line2D([], [], color='0.8', label='last way of the robot'),
     ]
