@@ -27,6 +27,7 @@ COLUMNS = {
     'vsc.mra': 'VSC',
     'count.mra': 'count',
     'locate.recall_at_0.5m': 'recall@0.5 m',
+    'locate_picture.recall_at_0.5m': 'picture@0.5 m',
     'locate.precision': 'precision',
     'locate.median_error_m': 'median m',
     'verdict.macro_f1': 'verdict F1',
