@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.sim.room import boxes
-from ros2_spatial_ttt.training.model import WINDOW, EncoderConfig, UntrainedBackbone
+from ros2_spatial_ttt.training.untrained import WINDOW, EncoderConfig, UntrainedBackbone
 from ros2_spatial_ttt.types import Example, Frame, Query, QueryType
 
 __all__ = ['found_score', 'whiten']

@@ -29,7 +29,8 @@ from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS
 from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION
 from ros2_spatial_ttt.training.calibration import found_score, whiten
 from ros2_spatial_ttt.training.layers import FieldRead, FieldRule, FieldUpdate
-from ros2_spatial_ttt.training.model import (
+from ros2_spatial_ttt.training.onnx_functions import OPSET, CustomPart, export_graph
+from ros2_spatial_ttt.training.untrained import (
     WINDOW,
     EncoderConfig,
     ExampleEmbedder,
@@ -38,7 +39,6 @@ from ros2_spatial_ttt.training.model import (
     field_frequencies,
     seeded_backbone,
 )
-from ros2_spatial_ttt.training.onnx_functions import OPSET, CustomPart, export_graph
 
 __all__ = ['FieldConfig', 'add_arguments', 'export_model', 'run']
 

@@ -1,237 +1,221 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder: frames to samples of the spatial field, and example pictures to embeddings.
+"""The network: pictures, and depth where there is any, to what stands where (DESIGN.md 3.1).
 
-Letters: F frames, T tokens per frame (row-major over the token grid), N = F T samples of a kind,
-E embedding width, C = 7 + E channels of the appearance field (``memory/field.py``).
+Letters: N frames, H×W pixels, h×w fine tokens at stride 8 with T = h w, t = T / 4 coarse tokens at
+stride 16, K names, E channels of an appearance embedding.
+
+An RGB trunk sees the picture alone; its appearance embedding can so be computed for an example
+picture of one window too. Geometry is added to it, coarse tokens get context over time from hybrid
+blocks (``backbone.py``), and dense heads speak for each fine token.
+
+Level frame: at the camera, x along its heading, y to the left, z up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as nnf
-from scipy.stats import norm, qmc
 from torch import Tensor, nn
 
-__all__ = [
-    'STRIDE',
-    'WINDOW',
-    'EncoderConfig',
-    'ExampleEmbedder',
-    'FrameEncoder',
-    'UntrainedBackbone',
-    'field_frequencies',
-    'free_fractions',
-    'seeded_backbone',
-]
+from ros2_spatial_ttt.sim.world import CATEGORIES
 
-# Largest differences of coordinates within a tile that the keys are made for.
-TILE_DIFFERENCES_M = np.array([2.0, 2.0, 3.5])
-SCRAMBLINGS = 128
+__all__ = ['GEOMETRY', 'Heads', 'ModelConfig', 'SpatialNet', 'geometry_channels', 'PRESETS']
 
-STRIDE = 16  # input pixels between tokens
-WINDOW = 48  # input pixels that one token sees, and the size of an example picture
+STRIDE, COARSE, WINDOW = 8, 16, 48
+GEOMETRY = 8  # channels of ``geometry_channels``
+LEAST_DEPTH_M, MOST_DEPTH_M = 0.2, 12.0
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
-    """Sizes of the encoder and of the field it writes to.
+class ModelConfig:
+    """Sizes of the network.
 
     Attributes:
-        image_width, image_height: pixels of the model's input.
-        chunk_frames: F.
-        embedding: E.
-        free_margin_m: free space is sampled up to this far in front of a surface.
-        depth_max_m: deeper measurements are ignored.
-        seed: of every random number.
+        image_width, image_height: px. stem: channels at strides 2, 4, 8, 16 and 32.
+        labels: class table. semantic, appearance: widths of these embeddings.
+        chunk_frames: F. blocks: hybrid blocks on the coarse tokens; 0 = none.
     """
 
     image_width: int = 320
     image_height: int = 240
+    stem: tuple[int, int, int, int, int] = (24, 40, 80, 128, 192)
+    labels: tuple[str, ...] = CATEGORIES
+    semantic: int = 64
+    appearance: int = 64
     chunk_frames: int = 8
-    embedding: int = 128
-    free_margin_m: float = 0.25
-    depth_max_m: float = 8.0
-    seed: int = 20260101
+    blocks: int = 4
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of the token grid."""
+        """Rows and columns of fine tokens."""
         return self.image_height // STRIDE, self.image_width // STRIDE
 
     @property
-    def tokens(self) -> int:
-        """T."""
-        return self.grid[0] * self.grid[1]
+    def coarse_grid(self) -> tuple[int, int]:
+        """Rows and columns of coarse tokens."""
+        return self.image_height // COARSE, self.image_width // COARSE
 
 
-class UntrainedBackbone(nn.Module):
-    """Random convolutions, rectified both ways and pooled; whitened, never trained.
+PRESETS: Mapping[str, ModelConfig] = {
+    'nano': ModelConfig(),
+    'base': ModelConfig(stem=(48, 96, 192, 512, 512), semantic=128, appearance=96, blocks=12),
+}
 
-    A token sees 3×3 cells of 16 px. The last projection holds the whitening, which is measured on
-    rendered rooms (``export.calibrate``) so that no direction of the embedding dominates.
+
+@dataclass(frozen=True)
+class Heads:
+    """What is said of each fine token of N frames.
+
+    Attributes:
+        logits: (N, 1 + K, T) background, then the names.
+        offset: (N, 3, T) m in the level frame, from the token's point to the centre of its thing.
+        spread: (N, T) logarithm of the expected error of the offset, m.
+        size: (N, 3, T) logarithm of longer and shorter horizontal edge and height, m.
+        turn: (N, 2, T) cos and sin of twice the yaw of the longer edge in the level frame.
+        depth: (N, T) logarithm of depth, m. depth_spread: (N, T) log of its expected log error.
+        appearance: (N, E, t) unit embedding of the coarse tokens.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    logits: Tensor
+    offset: Tensor
+    spread: Tensor
+    size: Tensor
+    turn: Tensor
+    depth: Tensor
+    depth_spread: Tensor
+    appearance: Tensor
+
+
+def geometry_channels(
+    depth: Tensor,  # (N, T) m, 0 = not measured
+    ray: Tensor,  # (N, T, 3) optical frame, z = 1
+    level_T_camera: Tensor,  # (N, 3, 3) rotation
+    camera_height: Tensor,  # (N,) m above the floor
+    heights: Tensor,  # (N,) 1 = that height is known
+) -> Tensor:
+    """Return what geometry tells of each token, (N, GEOMETRY, T).
+
+    Direction of its ray in the level frame (3, unit), whether depth was measured, its logarithm,
+    whether heights are known, the camera's height and the token's.
+    """
+    direction = ray @ level_T_camera.transpose(1, 2)
+    length = torch.sqrt((ray * ray).sum(dim=2, keepdim=True))
+    there = (depth > 0).to(depth.dtype)
+    near = torch.log(torch.clamp(depth, min=LEAST_DEPTH_M)) * there
+    known = heights[:, None].expand_as(depth)
+    floor = camera_height[:, None] * known
+    above = (floor + depth * direction[:, :, 2]) * there * known
+    rest = torch.stack([there, near, known, floor, above], dim=1)
+    return torch.cat([(direction / length).transpose(1, 2), rest], dim=1)
+
+
+def _convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
+    padding = (size - stride + 1) // 2
+    convolution = nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
         super().__init__()
-        rng = np.random.Generator(np.random.PCG64(config.seed))
-        first = rng.standard_normal((32, 3, 7, 7))
-        first[:24] -= first[:24].mean(axis=(2, 3), keepdims=True)
-        first /= np.sqrt((first**2).sum(axis=(1, 2, 3), keepdims=True))
-        second = rng.standard_normal((64, 64, 3, 3)) / np.sqrt(64 * 9)
-        third = rng.standard_normal((config.embedding, 128, 3, 3)) / np.sqrt(128 * 9)
-        self.first = nn.Parameter(torch.tensor(first, dtype=torch.float32))
-        self.second = nn.Parameter(torch.tensor(second, dtype=torch.float32))
-        self.third = nn.Parameter(torch.tensor(third, dtype=torch.float32))
-        self.bias = nn.Parameter(torch.zeros(config.embedding))
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
 
-    def cells(self, image: Tensor) -> Tensor:
-        """Return pooled features of every 16 px cell, (F, 128, H/16, W/16); image in 0..1."""
-        x = nnf.conv2d(_edge_padded(image - 0.5, 3), self.first, stride=2)
-        x = _contrast_normalised(_rectified(x))
-        x = nnf.avg_pool2d(x, 2)
-        x = nnf.conv2d(_edge_padded(x, 1), self.second)
-        x = _contrast_normalised(_rectified(x))
-        return nnf.avg_pool2d(x, 4)
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.body(x))
 
-    def project(self, cells: Tensor, *, padding: int) -> Tensor:
-        """Return unit embeddings (F, E, rows, columns) of 3×3 cells each."""
-        x = nnf.conv2d(_edge_padded(cells, padding), self.third, self.bias)
+
+class Trunk(nn.Module):
+    """Pictures to features at stride 8, and to the appearance embedding at stride 16."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        half, quarter, eighth, _, _ = config.stem
+        self.first = _convolution(3, half, size=4, stride=2)
+        self.second = _convolution(half, quarter, size=3, stride=2)
+        self.third = _convolution(quarter, eighth, size=3, stride=2)
+        self.fourth = _Residual(eighth)
+        self.look = nn.Sequential(_convolution(eighth, 96), nn.Conv2d(96, config.appearance, 1))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Return features (N, C, H/8, W/8) of pictures (N, 3, H, W) in 0..1."""
+        x = self.first(2.0 * picture - 1.0)
+        return self.fourth(self.third(self.second(x)))
+
+    def appearance(self, features: Tensor) -> Tensor:
+        """Return unit embeddings (N, E, H/16, W/16) of the trunk's features."""
+        x = self.look(nnf.avg_pool2d(features, 2)).float()
         return x * torch.rsqrt((x * x).sum(dim=1, keepdim=True) + 1e-12)
 
 
-def _edge_padded(x: Tensor, size: int) -> Tensor:
-    """Repeat the border: zeros would draw edges around an example picture that no frame has."""
-    return nnf.pad(x, (size, size, size, size), mode='replicate')
+class SpatialNet(nn.Module):
+    """The whole network; ``backbone`` is put in by the second stage of training."""
 
-
-def _rectified(x: Tensor) -> Tensor:
-    return torch.cat([torch.relu(x), torch.relu(-x)], dim=1)
-
-
-def _contrast_normalised(x: Tensor) -> Tensor:
-    energy = (x * x).mean(dim=1, keepdim=True)
-    energy = nnf.avg_pool2d(energy, 5, stride=1, padding=2, count_include_pad=False)
-    return x * torch.rsqrt(energy + 1e-3)
-
-
-def seeded_backbone(config: EncoderConfig) -> UntrainedBackbone:
-    """Return the backbone of ``config.seed``, with neutral whitening, ready for calibration."""
-    return UntrainedBackbone(config).eval().requires_grad_(False)
-
-
-def free_fractions(config: EncoderConfig) -> Tensor:
-    """Return how far along its ray each token samples free space, (F, T), 0..1.
-
-    A golden-ratio sequence over tokens and frames; the cube root makes samples even in volume, as
-    rays thin out with distance; every third lies right in front of the surface and sharpens it.
-    """
-    index = np.arange(config.chunk_frames * config.tokens)
-    fraction = np.cbrt((index * 0.6180339887498949) % 1.0)
-    fraction[index % 3 == 0] = 1.0
-    return torch.tensor(fraction.reshape(config.chunk_frames, -1), dtype=torch.float32)
-
-
-class FrameEncoder(nn.Module):
-    """Frames of one camera to samples: surface where depth was measured, free space before it."""
-
-    inputs = ('image', 'depth', 'ray', 'tile_T_camera', 'frame_valid')
-    outputs = (
-        'surface_points',
-        'surface_values',
-        'surface_weights',
-        'free_points',
-        'free_weights',
-    )
-
-    def __init__(self, config: EncoderConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: ModelConfig, backbone: nn.Module | None = None) -> None:
         super().__init__()
         self.config = config
+        _, _, fine, coarse, far = config.stem
+        self.trunk = Trunk(config)
+        self.geometry = nn.Conv2d(GEOMETRY, fine, 1)
+        self.join = _convolution(fine, fine, size=1)
+        self.down = _convolution(fine, coarse, stride=2)
+        self.deep = _Residual(coarse)
+        self.around = nn.Sequential(
+            _convolution(coarse, far, stride=2),
+            _Residual(far),
+            _Residual(far),
+            _convolution(far, coarse, size=1),
+        )
         self.backbone = backbone
-        self.register_buffer('fraction', free_fractions(config))
+        self.wide = nn.Sequential(_convolution(coarse, coarse), _convolution(coarse, fine, size=1))
+        self.merge = _Residual(fine)
+        self.semantic = nn.Conv2d(fine, config.semantic, 1)
+        self.names = nn.Linear(config.semantic, 1 + len(config.labels))
+        self.space = nn.Conv2d(fine, 11, 1)
 
-    def forward(
-        self,
-        image: Tensor,  # (F, H, W, 3) uint8 RGB
-        depth: Tensor,  # (F, T) m along the optical axis, 0 = not measured
-        ray: Tensor,  # (T, 3) direction of each token in the optical frame, z = 1
-        tile_T_camera: Tensor,  # (F, 3, 4) optical frame to tile
-        frame_valid: Tensor,  # (F,) 1 for a frame, 0 for padding
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return surface points (N, 3), values (N, C), weights (N,), free points and weights."""
-        picture = image.to(torch.float32).permute(0, 3, 1, 2) / 255.0
-        embedding = self.backbone.project(self.backbone.cells(picture), padding=1)
-        embedding = embedding.flatten(2).transpose(1, 2)  # (F, T, E)
-        colour = nnf.avg_pool2d(picture, STRIDE).flatten(2).transpose(1, 2)  # (F, T, 3)
-        surface, free, view, free_depth = self._geometry(depth, ray, tile_T_camera)
-        measured = (depth > 0) & (depth <= self.config.depth_max_m)
-        surface_weight = measured.to(depth.dtype) * frame_valid[:, None]  # (F, T)
-        free_weight = surface_weight * (free_depth > 0)
-        ones = torch.ones_like(surface_weight)[..., None]
-        value = torch.cat([ones, colour, view, embedding], dim=2)
-        return (
-            _kept(surface, surface_weight),
-            _kept(value, surface_weight),
-            surface_weight.reshape(-1),
-            _kept(free, free_weight),
-            free_weight.reshape(-1),
+    def features(self, picture: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return trunk features, fine features and coarse features.
+
+        Args:
+            picture: (N, 3, H, W) in 0..1.
+            geometry: (N, GEOMETRY, T).
+        """
+        rows, columns = self.config.grid
+        seen = self.trunk(picture)
+        placed = self.geometry(geometry.reshape(len(geometry), GEOMETRY, rows, columns))
+        fine = self.join(seen + placed)
+        coarse = self.deep(self.down(fine))
+        high, wide = self.config.coarse_grid
+        around = nnf.interpolate(self.around(coarse), scale_factor=2.0, mode='nearest')
+        return seen, fine, coarse + around[:, :, :high, :wide]
+
+    def heads(self, seen: Tensor, fine: Tensor, coarse: Tensor) -> Heads:
+        """Return what all heads say; arguments as ``features`` returns them, after the blocks."""
+        wide = nnf.interpolate(self.wide(coarse), scale_factor=2.0, mode='nearest')
+        merged = self.merge(fine + wide)
+        semantic = self.semantic(merged).flatten(2).transpose(1, 2)
+        space = self.space(merged).flatten(2).float()
+        return Heads(
+            logits=self.names(semantic).transpose(1, 2).float(),
+            offset=space[:, 0:3],
+            spread=torch.clamp(space[:, 3], -4.0, 2.0),
+            size=torch.clamp(space[:, 4:7], -4.5, 2.0),
+            turn=space[:, 7:9],
+            depth=torch.clamp(space[:, 9] + 1.0, -1.6, 2.5),
+            depth_spread=torch.clamp(space[:, 10] - 1.0, -4.0, 1.0),
+            appearance=self.trunk.appearance(seen).flatten(2),
         )
 
-    def _geometry(
-        self, depth: Tensor, ray: Tensor, tile_T_camera: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the surface point, the free point, the view direction and the free depth."""
-        rotation, origin = tile_T_camera[:, :, :3], tile_T_camera[:, None, :, 3]
-        direction = ray @ rotation.transpose(1, 2)  # (F, T, 3), metres per metre of depth
-        length = torch.sqrt((ray * ray).sum(dim=1))  # (T,)
-        margin = self.config.free_margin_m / length
-        free_depth = torch.clamp(depth - margin, min=0.0) * self.fraction
-        surface = origin + direction * depth[..., None]
-        free = origin + direction * free_depth[..., None]
-        return surface, free, -direction / length[:, None], free_depth
+    def forward(self, picture: Tensor, geometry: Tensor) -> Heads:
+        """Return what is said of N frames that have nothing to do with each other (stage 1)."""
+        return self.heads(*self.features(picture, geometry))
 
-
-def _kept(values: Tensor, weight: Tensor) -> Tensor:
-    """Return values (F, T, X) as rows, 0 where weight is 0: a NaN of padding must not spread."""
-    return torch.where(weight[..., None] > 0, values, torch.zeros_like(values)).flatten(0, 1)
-
-
-class ExampleEmbedder(nn.Module):
-    """Example pictures of one window each to embeddings like those that the field stores."""
-
-    inputs = ('picture',)
-    outputs = ('embedding',)
-
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """Return unit embeddings (N, E) of pictures (N, 48, 48, 3) uint8 RGB."""
-        image = picture.to(torch.float32).permute(0, 3, 1, 2) / 255.0
-        return self.backbone.project(self.backbone.cells(image), padding=0).flatten(1)
-
-
-def field_frequencies(features: int, scales_m: tuple[float, ...], seed: int) -> np.ndarray:
-    """Return omega (D/2, 3) in rad/m: equal shares of Gaussian kernels of each length scale.
-
-    A scrambled Sobol sequence through the normal quantile; of several scramblings the one whose
-    kernel is nearest to the true one over the differences within a tile. Independent draws differ
-    so much at this D that some call a tenth of the unseen points observed (docs/LOG.md).
-    """
-    scale = np.resize(np.asarray(scales_m), features // 2)
-    differences = qmc.Sobol(3, seed=seed).random(2048) * 2.0 - 1.0
-    differences = differences * TILE_DIFFERENCES_M
-    distance2 = (differences**2).sum(axis=1)
-    target = np.mean([np.exp(-0.5 * distance2 / s**2) for s in scales_m], axis=0)
-    best, least = np.zeros(0), np.inf
-    for attempt in range(SCRAMBLINGS):
-        uniform = qmc.Sobol(3, seed=seed + attempt).random(features // 2)
-        omega = norm.ppf(np.clip(uniform, 1e-6, 1.0 - 1e-6)) / scale[:, None]
-        error = float(np.mean((np.cos(differences @ omega.T).mean(axis=1) - target) ** 2))
-        if error < least:
-            best, least = omega, error
-    return best.astype(np.float32)
+    def embed(self, picture: Tensor) -> Tensor:
+        """Return the embedding (n, E) of the middle of example pictures (n, 3, 48, 48) in 0..1."""
+        looks = self.trunk.appearance(self.trunk(picture))
+        return looks[:, :, looks.shape[2] // 2, looks.shape[3] // 2]

@@ -19,7 +19,7 @@ from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.training import export
 from ros2_spatial_ttt.training.export import FieldConfig, export_model
-from ros2_spatial_ttt.training.model import EncoderConfig, seeded_backbone
+from ros2_spatial_ttt.training.untrained import EncoderConfig, seeded_backbone
 
 # The exporter warns of its own internals.
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings('ignore')]

@@ -1,0 +1,72 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that a run goes on from as if it had never stopped: safetensors, written whole.
+
+They hold weights, their moving average, AdamW's moments, the step and the config. Batches and
+dropped modalities follow from seed and step, so no state of a random generator is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ros2_spatial_ttt.errors import ConfigError
+
+__all__ = ['load_checkpoint', 'save_checkpoint']
+
+FORMAT = 'spatial_ttt checkpoint 1'
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write a checkpoint; an older file of that name stays whole until the new one is.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    # safetensors keeps no stride: channels-last kernels are written in their logical order.
+    whole = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(whole, aside, metadata={'format': FORMAT, 'header': json.dumps(header)})
+        with aside.open('rb') as file:
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except (OSError, SafetensorError) as error:
+        aside.unlink(missing_ok=True)
+        raise ConfigError(
+            f'{path}: cannot write the checkpoint ({error}); choose another --out or free space'
+        ) from error
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and header of a checkpoint.
+
+    Raises:
+        ConfigError: there is no such file, it is damaged or something else.
+    """
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            if metadata.get('format') != FORMAT:
+                raise ConfigError(
+                    f'{path}: expected format {FORMAT!r}, got {metadata.get("format")!r}; '
+                    'give a checkpoint of spatial-ttt train'
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise ConfigError(
+            f'{path}: cannot read the checkpoint, it is missing, half-written or damaged '
+            f'({error}); delete it and train again, or go on from an older one'
+        ) from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ConfigError(f'{path}: holds numbers that are not finite; go on from an older one')
+    return tensors, json.loads(metadata['header'])
