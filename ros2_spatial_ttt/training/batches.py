@@ -9,22 +9,30 @@ ranks see different clips.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.training.data import Clip, ClipOptions, make_clip
 from ros2_spatial_ttt.training.losses import Targets
 from ros2_spatial_ttt.training.model import geometry_channels
+from ros2_spatial_ttt.training.scene_reader import SceneTargets
+from ros2_spatial_ttt.training.scene_targets import SceneTruth, describe
 from ros2_spatial_ttt.training.scenes import ClipFile, load_home
 
 __all__ = ['Batch', 'BatchOptions', 'HomeShelf', 'batches', 'make_batch']
+
+
+T = TypeVar('T', Targets, SceneTargets)
 
 
 @dataclass(frozen=True)
@@ -34,13 +42,16 @@ class BatchOptions:
     Attributes:
         clips: per batch. frames: of each clip.
         most_apart: stored frames between two frames of a clip, drawn from 1 to this.
-        clip: augmentation.
+        clip: augmentation. chunk: frames between two descriptions of the scene, 0 = none.
+        names: size of the class table, for descriptions.
     """
 
     clips: int = 4
     frames: int = 4
     most_apart: int = 3
     clip: ClipOptions = ClipOptions()
+    chunk: int = 0
+    names: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Batch:
     Attributes:
         image: (N, H, W, 3) uint8. geometry: (N, GEOMETRY, T). truth: targets.
         clips: B. step: number of the step it is for.
+        scenes: after each chunk, where asked for.
     """
 
     image: Tensor
@@ -57,11 +69,44 @@ class Batch:
     truth: Targets
     clips: int
     step: int
+    scenes: tuple[SceneTargets, ...] = ()
 
     @property
     def picture(self) -> Tensor:
         """Pictures (N, 3, H, W) float32 in 0..1, channels last in memory."""
         return self.image.permute(0, 3, 1, 2).float() / 255.0
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; itself where it is there already."""
+        if self.image.device == device:
+            return self
+        return replace(
+            self,
+            image=self.image.to(device),
+            geometry=self.geometry.to(device),
+            truth=_mapped(self.truth, lambda tensor: tensor.to(device)),
+            scenes=tuple(_mapped(s, lambda tensor: tensor.to(device)) for s in self.scenes),
+        )
+
+    def chunks(self) -> list[Batch]:
+        """Return one batch per chunk, with the scene after it."""
+        if not self.scenes:
+            return [self]
+
+        def part(tensor: Tensor, number: int) -> Tensor:
+            whole = tensor.unflatten(0, (self.clips, len(self.scenes), -1))
+            return whole[:, number].flatten(0, 1)
+
+        return [
+            replace(
+                self,
+                image=part(self.image, number),
+                geometry=part(self.geometry, number),
+                truth=_mapped(self.truth, partial(part, number=number)),
+                scenes=(scene,),
+            )
+            for number, scene in enumerate(self.scenes)
+        ]
 
 
 class HomeShelf:
@@ -75,6 +120,10 @@ class HomeShelf:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def only(self, number: int) -> HomeShelf:
+        """Return a shelf of one of the files."""
+        return HomeShelf([self.paths[number]])
 
     def __getitem__(self, number: int) -> ClipFile:
         with self._lock:
@@ -98,25 +147,34 @@ def make_batch(
     for _ in range(options.clips):
         home = shelf[int(rng.integers(len(shelf)))]
         clips.append(make_clip(home, _rows(home, options, rng), options.clip, rng))
-    return _tensors(clips, step)
+    return _tensors(clips, step, options)
 
 
 def batches(
     shelf: HomeShelf,
-    options: BatchOptions,
+    options: Callable[[int], BatchOptions],
     steps: range,
     *,
     seed: int,
     rank: int = 0,
     workers: int = 2,
 ) -> Iterator[Batch]:
-    """Yield the batches of steps in order, made ahead by threads."""
+    """Yield the batches of steps in order, made ahead by threads.
+
+    Args:
+        shelf: clips.
+        options: what the batch of a step is made of.
+        steps: their numbers.
+        seed: of the run.
+        rank: of this process.
+        workers: threads.
+    """
     with ThreadPoolExecutor(workers, thread_name_prefix='batch') as pool:
         ahead: list[Future[Batch]] = []
         try:
             for step in steps:
                 ahead.append(
-                    pool.submit(make_batch, shelf, options, seed=seed, step=step, rank=rank)
+                    pool.submit(make_batch, shelf, options(step), seed=seed, step=step, rank=rank)
                 )
                 if len(ahead) > 2 * workers:
                     yield ahead.pop(0).result()
@@ -131,17 +189,39 @@ def _rows(home: ClipFile, options: BatchOptions, rng: np.random.Generator) -> np
     """Return F frames of one stored clip, evenly apart."""
     clip = int(rng.integers(int(home.clip.max()) + 1))
     rows = np.flatnonzero(home.clip == clip)
+    if len(rows) < options.frames:
+        raise ConfigError(
+            f'clips: expected at least the {options.frames} frames of a stream, got {len(rows)}; '
+            'choose another --clips, so that longer ones are rendered, or shorter streams'
+        )
     most = max((len(rows) - 1) // max(options.frames - 1, 1), 1)
     apart = int(rng.integers(1, min(options.most_apart, most) + 1))
     start = int(rng.integers(len(rows) - apart * (options.frames - 1)))
     return rows[start + apart * np.arange(options.frames)]
 
 
-def _tensors(clips: list[Clip], step: int) -> Batch:
+def _mapped(tensors: T, change: Callable[[Tensor], Tensor]) -> T:
+    return replace(tensors, **{name: change(value) for name, value in vars(tensors).items()})
+
+
+def _scenes(clips: list[Clip], options: BatchOptions) -> tuple[SceneTargets, ...]:
+    """Return the scene after each chunk of all clips."""
+    if not options.chunk:
+        return ()
+    truths = [describe(clip, options.chunk, options.names) for clip in clips]
+    stacked = {
+        name: torch.from_numpy(np.stack([getattr(truth, name) for truth in truths], axis=1))
+        for name in SceneTruth.names()
+    }
+    number = range(options.frames // options.chunk)
+    return tuple(SceneTargets(**{name: s[c] for name, s in stacked.items()}) for c in number)
+
+
+def _tensors(clips: list[Clip], step: int, options: BatchOptions) -> Batch:
     joined = {
         name: torch.from_numpy(np.concatenate([getattr(clip, name) for clip in clips]))
         for name in Clip.names()
-        if name not in ('ray', 'heights')
+        if name not in ('ray', 'heights', 'map_T_level', 'room')
     }
     frames = len(clips[0].image)
     ray = np.concatenate([np.repeat(clip.ray[None], frames, axis=0) for clip in clips])
@@ -161,4 +241,5 @@ def _tensors(clips: list[Clip], step: int) -> Batch:
         direction=rays @ level.transpose(1, 2),
         group=torch.arange(len(clips)).repeat_interleave(frames),
     )
-    return Batch(joined['image'], geometry, truth, len(clips), step)
+    scenes = _scenes(clips, options)
+    return Batch(joined['image'], geometry, truth, len(clips), step, scenes)

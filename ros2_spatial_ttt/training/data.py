@@ -8,18 +8,22 @@ Level frame: at the camera, x along its heading, y to the left, z up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.training.augment import ClipLook, faulty_colour, faulty_depth
 from ros2_spatial_ttt.training.scenes import ClipFile
 
-__all__ = ['Clip', 'ClipOptions', 'level_T_camera', 'make_clip']
+__all__ = ['UNKNOWN', 'Clip', 'ClipOptions', 'level_T_camera', 'make_clip']
 
 STRIDE = 8
+UNKNOWN = -1  # label of a token that nobody named
+# Rotation of a level camera: ahead, left and up out of right, down and ahead.
+ASSUMED_LEVEL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class ClipOptions:
         width, height: px of the model's pictures.
         strength: of the augmentation, 0..1. without_depth: share of clips without depth.
         without_heights: share of clips whose height above the floor is not known.
+        without_pose: share of clips that a level camera is assumed for, of unknown height.
         zoom: share of clips that are cut out of the picture and enlarged.
         mirror: share of clips that are mirrored.
         least_zoom: smallest share of the picture's width that is cut out.
@@ -40,6 +45,7 @@ class ClipOptions:
     strength: float = 1.0
     without_depth: float = 0.3
     without_heights: float = 0.15
+    without_pose: float = 0.0
     zoom: float = 0.5
     mirror: float = 0.5
     least_zoom: float = 0.5
@@ -57,6 +63,7 @@ class Clip:
     Attributes:
         image: (F, H, W, 3) uint8 RGB. depth: (F, T) m as measured, 0 = not.
         ray: (T, 3) in the optical frame, z = 1. level_T_camera: (F, 3, 3) rotation.
+        map_T_level: (F, 4, 4). room: (F,) int64 number in ``ROOM_KINDS``, -1 = not known.
         camera_height: (F,) m above the floor. heights: () 1 = the model may know that height.
         true_depth: (F, T) m, 0 = sky. label: (F, T) int64, 0 = background, 1 + category.
         centre: (F, T, 3) m, of the token's thing in the level frame. size: (F, T, 3) m.
@@ -69,6 +76,8 @@ class Clip:
     depth: NDArray[np.float32]
     ray: NDArray[np.float32]
     level_T_camera: NDArray[np.float32]
+    map_T_level: NDArray[np.float32]
+    room: NDArray[np.int64]
     camera_height: NDArray[np.float32]
     heights: NDArray[np.float32]
     true_depth: NDArray[np.float32]
@@ -113,9 +122,26 @@ def make_clip(
     clip = Clip(
         **parts,
         ray=cut.rays(options).astype(np.float32),
-        heights=np.float32(rng.random() >= options.without_heights),
+        heights=np.float32(rng.random() >= options.without_heights and home.labelled),
     )
+    # Drawn only where asked for: other runs keep their samples.
+    if options.without_pose and rng.random() < options.without_pose:
+        clip = _without_pose(clip)
     return _mirrored(clip, options) if mirror else clip
+
+
+def _without_pose(clip: Clip) -> Clip:
+    """Return the clip as told by a camera that takes itself for level, at no known height."""
+    assumed_T_level = ASSUMED_LEVEL @ clip.level_T_camera.transpose(0, 2, 1)
+    map_T_level = clip.map_T_level.copy()
+    map_T_level[:, :3, :3] = map_T_level[:, :3, :3] @ assumed_T_level.transpose(0, 2, 1)
+    return replace(
+        clip,
+        level_T_camera=np.broadcast_to(ASSUMED_LEVEL, clip.level_T_camera.shape),
+        map_T_level=map_T_level,
+        heights=np.float32(0.0),
+        centre=clip.centre @ assumed_T_level.transpose(0, 2, 1),
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +195,11 @@ def _frame(
     rng: np.random.Generator,
 ) -> dict[str, NDArray]:
     image = cv2.cvtColor(cv2.imdecode(home.jpeg[row], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    if image.shape[:2] != (options.height, options.width):
+        raise ConfigError(
+            f'clips: expected pictures of {options.width}x{options.height} px, got '
+            f'{image.shape[1]}x{image.shape[0]}; choose another --clips for pictures of that size'
+        )
     u, v = cut.tokens(options)
     # Depth and ids have half the resolution; their pixel i lies at 2 i + 1.
     pixel = np.ix_(_nearest(v, options.height), _nearest(u, options.width))
@@ -182,6 +213,8 @@ def _frame(
         'image': faulty_colour(cut.picture(image, options), look, rng),
         'depth': faulty_depth(depth, look, rng).ravel(),
         'level_T_camera': rotation.astype(np.float32),
+        'map_T_level': _map_T_level(pose, rotation),
+        'room': home.room[row],
         'camera_height': np.float32(pose[2, 3]),
         'true_depth': true,
         'point': point.astype(np.float32),
@@ -193,6 +226,8 @@ def _targets(
     home: ClipFile, row: int, ids: NDArray, pose: NDArray[np.float64], heading: float
 ) -> dict[str, NDArray]:
     """Return what the heads should say at each token (T,) with thing ids ``ids``."""
+    if not len(home.thing):
+        return _no_targets(len(ids), 0 if home.labelled else UNKNOWN)
     now = np.flatnonzero(home.epoch == home.frame_epoch[row])
     table = np.zeros(int(max(home.thing.max(initial=0), ids.max(initial=0))) + 1, np.int64)
     table[home.thing[now]] = now + 1
@@ -212,6 +247,24 @@ def _targets(
     }
 
 
+def _no_targets(tokens: int, label: int) -> dict[str, NDArray]:
+    return {
+        'label': np.full(tokens, label, np.int64),
+        'centre': np.zeros((tokens, 3), np.float32),
+        'size': np.ones((tokens, 3), np.float32),
+        'turn': np.zeros((tokens, 2), np.float32),
+        'thing': np.zeros(tokens, np.int64),
+    }
+
+
+def _map_T_level(  # noqa: N802
+    map_T_camera: NDArray[np.float64], level_T_camera: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    out = map_T_camera.astype(np.float32)
+    out[:3, :3] = map_T_camera[:3, :3] @ level_T_camera.T
+    return out
+
+
 def _nearest(position: NDArray, size: int) -> NDArray[np.int64]:
     return np.clip(np.rint((position - 1.0) / 2.0), 0, size // 2 - 1).astype(np.int64)
 
@@ -229,11 +282,14 @@ def _mirrored(clip: Clip, options: ClipOptions) -> Clip:
 
     side = np.array([1.0, -1.0, 1.0], np.float32)
     across = np.array([-1.0, 1.0, 1.0], np.float32)
+    other = np.diag(np.array([1.0, -1.0, 1.0, 1.0], np.float32))
     return Clip(
         image=np.ascontiguousarray(clip.image[:, :, ::-1]),
         depth=flat(clip.depth),
         ray=flipped(clip.ray) * across,
         level_T_camera=side[:, None] * clip.level_T_camera * across,
+        map_T_level=other @ clip.map_T_level @ other,
+        room=clip.room,
         camera_height=clip.camera_height,
         heights=clip.heights,
         true_depth=flat(clip.true_depth),

@@ -2,45 +2,59 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spatial-ttt export``: a model folder that every runtime reads.
 
-Writes encode.onnx, embed.onnx, {appearance,geometry}_{update,read}.onnx, omega.safetensors,
-weights.safetensors and manifest.yaml. All state is explicit: inputs ``state/...``, outputs
+spatial-ttt export --checkpoint out/nano/last.safetensors --name nano --out models/nano
+spatial-ttt export --out models/untrained
+spatial-ttt export --check models/nano
+
+Writes update.onnx, embed.onnx, {appearance,geometry}_{update,read}.onnx, omega.safetensors,
+weights.safetensors, parity.safetensors and manifest.yaml. All state is explicit: inputs ``state/...``, outputs
 ``next_state/...``.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import logging
-import shutil
-import tempfile
-import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import onnx
-import torch
 import yaml
-from safetensors.numpy import save_file
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS
-from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION
+from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.runtime.base import load_manifest
+from ros2_spatial_ttt.runtime.ort import OrtRuntime
+from ros2_spatial_ttt.runtime.parity import worst
+from ros2_spatial_ttt.training.artefact import Artefact, frequencies, write_artefact
+from ros2_spatial_ttt.training.backbone import (
+    DECAY_MAX,
+    STEPS,
+    HybridBackbone,
+)
 from ros2_spatial_ttt.training.calibration import found_score, whiten
-from ros2_spatial_ttt.training.layers import FieldRead, FieldRule, FieldUpdate
-from ros2_spatial_ttt.training.onnx_functions import OPSET, CustomPart, export_graph
+from ros2_spatial_ttt.training.checkpoint import load_checkpoint
+from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder, folded
+from ros2_spatial_ttt.training.graphs import FieldConfig, network_graphs, untrained_graphs
+from ros2_spatial_ttt.training.model import WINDOW, SpatialNet
+from ros2_spatial_ttt.training.onnx_functions import OPSET
+from ros2_spatial_ttt.training.scenes import SceneOptions
+from ros2_spatial_ttt.training.settings import TrainConfig
 from ros2_spatial_ttt.training.untrained import (
-    WINDOW,
     EncoderConfig,
-    ExampleEmbedder,
-    FrameEncoder,
     UntrainedBackbone,
-    field_frequencies,
     seeded_backbone,
 )
 
-__all__ = ['FieldConfig', 'add_arguments', 'export_model', 'run']
+__all__ = [
+    'Calibration',
+    'add_arguments',
+    'export_network',
+    'export_untrained',
+    'load_calibration',
+    'network_of',
+    'run',
+]
 
 # Seeds of the rendered rooms for calibration; the exam and the tests use others.
 CALIBRATION_SEEDS = (3001, 3002, 3003)
@@ -48,49 +62,219 @@ CONFIDENCE_SEEDS = (3011, 3012, 3013)
 
 
 @dataclass(frozen=True)
-class FieldConfig:
-    """Sizes of the fields.
+class Calibration:
+    """What is measured on a trained model after its training.
 
     Attributes:
-        sectors: compass directions that looks at a surface are told apart by.
-        appearance_features, geometry_features: D of each kind.
-        appearance_scales_m, geometry_scales_m: kernel length scales.
-        rule: constants of the update.
+        found_score: (half, slope) of the logistic from read score to confidence of an example.
+        detector: constants of ``memory/detect.py`` and of how names are read.
+        worst_depth: expected relative error at which a predicted depth makes no sample any more.
+        free_margin_m: free space is sampled up to this far in front of a surface.
+        depth_max_m: deeper measurements are ignored.
+        seed: of the key frequencies.
     """
 
-    sectors: int = 12
-    appearance_features: int = 128
-    appearance_scales_m: tuple[float, ...] = (0.1, 0.2)
-    geometry_features: int = 256
-    geometry_scales_m: tuple[float, ...] = (0.3,)
-    rule: FieldRule = FieldRule()
+    found_score: tuple[float, float] = (0.5, 12.0)
+    detector: dict[str, float] = field(default_factory=dict)
+    worst_depth: float = 0.15
+    free_margin_m: float = 0.25
+    depth_max_m: float = 8.0
+    seed: int = 20260101
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt export``."""
-    parser.add_argument('--out', type=Path, required=True, help='model folder to write')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--out', type=Path, help='model folder to write')
+    what.add_argument(
+        '--check', type=Path, metavar='FOLDER', help='compare a model on this machine instead'
+    )
     parser.add_argument('--name', default='untrained', help='name of the model')
-    parser.add_argument('--seed', type=int, default=EncoderConfig().seed, help='of every number')
+    parser.add_argument('--checkpoint', type=Path, help='of spatial-ttt train; none = untrained')
+    parser.add_argument('--calibration', type=Path, help='YAML file of measured constants')
+    parser.add_argument(
+        '--precision', choices=('fp32', 'fp16'), default='fp32', help='of products of tokens'
+    )
+    parser.add_argument('--opset', type=int, default=OPSET, help=f'ONNX opset, {OPSET}')
+    parser.add_argument(
+        '--seed', type=int, default=EncoderConfig().seed, help='of the untrained model'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export the untrained model to ``args.out``."""
-    config = EncoderConfig(seed=args.seed)
-    backbone = seeded_backbone(config)
-    print(f'whitening on rendered rooms {CALIBRATION_SEEDS} …', flush=True)
-    whiten(backbone, config, CALIBRATION_SEEDS)
-    print('exporting graphs …', flush=True)
-    field = FieldConfig()
-    export_model(args.out, args.name, config, field, backbone)
-    print(f'calibrating confidence on rendered rooms {CONFIDENCE_SEEDS} …', flush=True)
-    score = found_score(args.out.resolve(), CONFIDENCE_SEEDS)
-    export_model(args.out, args.name, config, field, backbone, score)
+    """Export a model to ``args.out``, or check one."""
+    if args.check:
+        return _check(args.check)
+    if args.opset != OPSET:
+        raise ConfigError(
+            f'--opset {args.opset}: expected {OPSET}, the one that ONNX Runtime and TensorRT 10 '
+            'both take and that the parity tests cover; leave the option out'
+        )
+    if args.checkpoint:
+        net, header = network_of(args.checkpoint)
+        calibration = load_calibration(args.calibration) if args.calibration else Calibration()
+        print('exporting graphs …', flush=True)
+        export_network(
+            args.out,
+            args.name,
+            net,
+            calibration,
+            half=args.precision == 'fp16',
+            provenance=_provenance(header),
+        )
+    elif args.precision == 'fp16':
+        raise ConfigError('--precision fp16: needs --checkpoint; the untrained model is fp32 only')
+    else:
+        _run_untrained(args)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f'wrote {args.out} ({size / 1e6:.2f} MB)')
     return 0
 
 
-def export_model(
+def _check(folder: Path) -> int:
+    """Print how a model's numbers on this machine compare with those stored; 1 if they differ."""
+    runtime = OrtRuntime(load_manifest(folder), threads=1)
+    errors = worst(runtime)
+    print(f'largest errors of {folder}, over what is allowed:')
+    for name, error in list(errors.items())[:5]:
+        print(f'  {name}: {error:.2g}')
+    wrong = [name for name, error in errors.items() if not error <= 1.0]
+    if wrong:
+        print(f'{len(wrong)} of {len(errors)} tensors differ; install the onnxruntime of ')
+        print('requirements/constraints.txt, or export the model again on this machine')
+    return 1 if wrong else 0
+
+
+def _run_untrained(args: argparse.Namespace) -> None:
+    config, field = EncoderConfig(seed=args.seed), FieldConfig()
+    backbone = seeded_backbone(config)
+    print(f'whitening on rendered rooms {CALIBRATION_SEEDS} …', flush=True)
+    whiten(backbone, config, CALIBRATION_SEEDS)
+    print('exporting graphs …', flush=True)
+    export_untrained(args.out, args.name, config, field, backbone)
+    print(f'calibrating confidence on rendered rooms {CONFIDENCE_SEEDS} …', flush=True)
+    score = found_score(args.out.resolve(), CONFIDENCE_SEEDS)
+    export_untrained(args.out, args.name, config, field, backbone, score)
+
+
+def network_of(path: Path) -> tuple[SpatialNet, dict[str, Any]]:
+    """Return the averaged network of a checkpoint, batch norms folded, and its header.
+
+    Raises:
+        ConfigError: the checkpoint is damaged or of another config.
+    """
+    tensors, header = load_checkpoint(path)
+    prefix = 'average.'
+    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    config = _train_config(path, header['config'])
+    labels = header.get('labels', list(config.model.labels))
+    if tuple(labels) != config.model.labels:
+        raise ConfigError(
+            f'{path}: trained for {len(labels)} names ({", ".join(labels[:3])}, …), this version '
+            f'has {len(config.model.labels)} ({", ".join(config.model.labels[:3])}, …); export it '
+            'with the version of the package that trained it, or train again'
+        )
+    blocks = any(name.startswith('backbone.') for name in weights)
+    net = SpatialNet(config.model, HybridBackbone(config.blocks) if blocks else None)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(
+            f'{path}: its weights are not those of preset {config.preset!r} '
+            f'({str(error).splitlines()[-1].strip()}); export it with the version of the package '
+            'that trained it, or train again'
+        ) from error
+    folded(net.eval().requires_grad_(False))
+    return net, header
+
+
+def _train_config(path: Path, values: dict[str, Any]) -> TrainConfig:
+    """Return what shapes the network of a run whose config had these values."""
+    size = {name: values['scenes'][name] for name in ('width', 'height') if 'scenes' in values}
+    try:
+        return TrainConfig(
+            preset=values['preset'],
+            scenes=SceneOptions(**size),
+            backbone=values.get('backbone', {}),
+        )
+    except ConfigError as error:
+        raise ConfigError(
+            f'{path}: {error}; export it with the version of the package that trained it'
+        ) from error
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Return measured constants of a YAML file.
+
+    Raises:
+        ConfigError: no such file, no valid YAML or unknown names.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+        if 'found_score' in values:
+            half, slope = values['found_score']
+            values['found_score'] = (float(half), float(slope))
+        return Calibration(**values)
+    except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f'{path}: not a valid calibration ({error}); expected some of '
+            f'{sorted(asdict(Calibration()))}'
+        ) from error
+
+
+def export_network(
+    folder: Path,
+    name: str,
+    net: SpatialNet,
+    calibration: Calibration,
+    *,
+    field: FieldConfig | None = None,
+    half: bool = False,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write the model folder of a network whose batch norms are folded."""
+    config, field = net.config, field or FieldConfig()
+    encoder = ChunkEncoder(
+        net,
+        free_margin_m=calibration.free_margin_m,
+        depth_max_m=calibration.depth_max_m,
+        worst_depth=calibration.worst_depth,
+    )
+    state = {} if net.backbone is None else net.backbone.initial_state(1)
+    manifest = {
+        'name': name,
+        'network': 'spatial',
+        'image': {'width': config.image_width, 'height': config.image_height},
+        'chunk_frames': config.chunk_frames,
+        'grid': list(config.grid),
+        'sample_grid': list(config.coarse_grid),
+        'window': WINDOW,
+        'embedding': config.appearance,
+        'predicts_depth': True,
+        'worst_depth': calibration.worst_depth,
+        'depth_max_m': calibration.depth_max_m,
+        'free_margin_m': calibration.free_margin_m,
+        'labels': list(config.labels),
+        'found_score': list(calibration.found_score),
+        'detector': calibration.detector,
+        'backbone': _plain(net.backbone),
+        'provenance': provenance or {},
+        'scores': {},
+    }
+    artefact = Artefact(
+        graphs=network_graphs(encoder, field),
+        weights=_arrays(net.state_dict()),
+        omega=frequencies(field, calibration.seed),
+        manifest=manifest,
+        field=field,
+        embedding=config.appearance,
+        state=_arrays(state),
+        half=half,
+    )
+    write_artefact(folder, artefact)
+
+
+def export_untrained(
     folder: Path,
     name: str,
     config: EncoderConfig,
@@ -98,161 +282,53 @@ def export_model(
     backbone: UntrainedBackbone,
     score: tuple[float, float] = (0.5, 12.0),
 ) -> None:
-    """Write a complete model folder, or nothing: it is made aside and moved into place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix='.export-', dir=folder.parent))
-    try:
-        omega = {
-            'appearance': field_frequencies(
-                field.appearance_features, field.appearance_scales_m, config.seed + 2
-            ),
-            'geometry': field_frequencies(
-                field.geometry_features, field.geometry_scales_m, config.seed + 3
-            ),
-        }
-        save_file(omega, aside / 'omega.safetensors')
-        weights = {key: value.numpy() for key, value in backbone.state_dict().items()}
-        save_file(weights, aside / 'weights.safetensors')
-        for stem, model in _graphs(config, field, backbone).items():
-            onnx.save(model, aside / f'{stem}.onnx')
-        _write_manifest(aside, name, config, field, score)
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.chmod(0o755)
-        for path in aside.iterdir():
-            path.chmod(0o644)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _graphs(
-    config: EncoderConfig, field: FieldConfig, backbone: nn.Module
-) -> dict[str, onnx.ModelProto]:
-    sizes = {
-        'appearance': (field.appearance_features, 7 + config.embedding),
-        'geometry': (field.geometry_features, GEOMETRY_CHANNELS),
-    }
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals; its errors still raise.
-        warnings.simplefilter('ignore')
-        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        graphs = {'encode': _encode_graph(config, backbone), 'embed': _embed_graph(backbone)}
-        for name, (features, channels) in sizes.items():
-            graphs[f'{name}_update'] = _update_graph(field.rule, features, channels)
-            graphs[f'{name}_read'] = _read_graph(features, channels)
-    return graphs
-
-
-def _encode_graph(config: EncoderConfig, backbone: nn.Module) -> onnx.ModelProto:
-    frames, tokens = config.chunk_frames, config.tokens
-    arguments = (
-        torch.zeros(frames, config.image_height, config.image_width, 3, dtype=torch.uint8),
-        torch.ones(frames, tokens),
-        torch.ones(tokens, 3),
-        torch.eye(4)[:3].expand(frames, 3, 4).contiguous(),
-        torch.ones(frames),
-    )
-    encoder = FrameEncoder(config, backbone)
-    return export_graph(encoder, arguments, encoder.inputs, encoder.outputs)
-
-
-def _update_graph(rule: FieldRule, features: int, channels: int) -> onnx.ModelProto:
-    update, samples = FieldUpdate(rule), 48
-    arguments = (
-        torch.zeros(features, features),
-        torch.zeros(features, channels),
-        torch.zeros(features, channels),
-        torch.zeros(samples, 3),
-        torch.zeros(samples, channels),
-        torch.ones(samples),
-        torch.zeros(features // 2, 3),
-    )
-    many = {0: torch.export.Dim('samples')}
-    state = update.inputs[:3]
-    return export_graph(
-        update,
-        arguments,
-        [*(f'state/{name}' for name in state), *update.inputs[3:]],
-        [f'next_state/{name}' for name in state],
-        dynamic=((None, None, None, many, many, many, None),),
-        parts=[CustomPart(update, arguments, dict.fromkeys(update.inputs[3:6], many))],
-    )
-
-
-def _read_graph(features: int, channels: int) -> onnx.ModelProto:
-    read = FieldRead()
-    arguments = (
-        torch.zeros(features, channels),
-        torch.zeros(48, 3),
-        torch.zeros(features // 2, 3),
-    )
-    dynamic = (None, {0: torch.export.Dim('points')}, None)
-    return export_graph(read, arguments, read.inputs, read.outputs, dynamic=dynamic)
-
-
-def _embed_graph(backbone: nn.Module) -> onnx.ModelProto:
-    embedder = ExampleEmbedder(backbone)
-    pictures = torch.zeros(3, WINDOW, WINDOW, 3, dtype=torch.uint8)
-    many = ({0: torch.export.Dim('pictures')},)
-    return export_graph(embedder, (pictures,), embedder.inputs, embedder.outputs, dynamic=many)
-
-
-def _write_manifest(
-    folder: Path,
-    name: str,
-    config: EncoderConfig,
-    field: FieldConfig,
-    score: tuple[float, float],
-) -> None:
-    files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
+    """Write the model folder of random convolutions."""
     manifest = {
-        'artefact_version': ARTEFACT_VERSION,
         'name': name,
-        'opset': OPSET,
+        'network': 'untrained',
         'image': {'width': config.image_width, 'height': config.image_height},
         'chunk_frames': config.chunk_frames,
         'grid': list(config.grid),
+        'sample_grid': list(config.grid),
         'window': WINDOW,
         'embedding': config.embedding,
+        'predicts_depth': False,
         'depth_max_m': config.depth_max_m,
         'free_margin_m': config.free_margin_m,
-        'field': {
-            'sectors': field.sectors,
-            'appearance_features': field.appearance_features,
-            'appearance_channels': 7 + config.embedding,
-            'appearance_scales_m': list(field.appearance_scales_m),
-            'geometry_features': field.geometry_features,
-            'geometry_scales_m': list(field.geometry_scales_m),
-            'rule': asdict(field.rule),
-        },
-        'found_score': list(score),
         'labels': [],
+        'found_score': list(score),
+        'detector': {},
         'provenance': {
             'encoder': 'random convolutions, never trained',
             'seed': config.seed,
             'whitening': f'rendered rooms, seeds {list(CALIBRATION_SEEDS)}',
             'confidence': f'rendered rooms, seeds {list(CONFIDENCE_SEEDS)}',
         },
-        'graphs': {path.stem: _signature(path) for path in sorted(folder.glob('*.onnx'))},
-        'files': files,
+        'scores': {},
     }
-    text = yaml.safe_dump(manifest, sort_keys=False, width=100)
-    (folder / 'manifest.yaml').write_text(text, encoding='utf-8')
+    artefact = Artefact(
+        graphs=untrained_graphs(config, field, backbone),
+        weights=_arrays(backbone.state_dict()),
+        omega=frequencies(field, config.seed),
+        manifest=manifest,
+        field=field,
+        embedding=config.embedding,
+    )
+    write_artefact(folder, artefact)
 
 
-def _signature(path: Path) -> dict[str, dict[str, str]]:
-    graph = onnx.load(path).graph
-    return {
-        kind: {value.name: _type_of(value) for value in values}
-        for kind, values in (('inputs', graph.input), ('outputs', graph.output))
-    }
+def _provenance(header: dict[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint tells of its training."""
+    return {name: value for name, value in header.items() if name != 'state'}
 
 
-def _type_of(value: onnx.ValueInfoProto) -> str:
-    tensor = value.type.tensor_type
-    sizes = [str(dim.dim_param or dim.dim_value) for dim in tensor.shape.dim]
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    return f'{dtype}[{", ".join(sizes)}]'
+def _plain(backbone: nn.Module | None) -> dict[str, Any]:
+    if not isinstance(backbone, HybridBackbone):
+        return {}
+    config = backbone.config
+    values = asdict(config) | {'step_max': 2.0 * STEPS[config.update_rule], 'decay_max': DECAY_MAX}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, NDArray]:
+    return {name: value.detach().contiguous().numpy() for name, value in tensors.items()}

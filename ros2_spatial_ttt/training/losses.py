@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from ros2_spatial_ttt.training.data import UNKNOWN
 from ros2_spatial_ttt.training.model import Heads
 
-__all__ = ['LossWeights', 'Targets', 'appearance_loss', 'dense_losses']
+__all__ = ['LossWeights', 'Targets', 'appearance_loss', 'dense_losses', 'laplace']
 
 BACKGROUND_WEIGHT = 0.25
 TEMPERATURE = 0.07
@@ -34,6 +35,7 @@ class LossWeights:
     depth: float = 0.3
     appearance: float = 0.3
     surprise: float = 0.1
+    scene: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Targets:
     """Truth of N frames; see ``data.Clip`` for each.
 
     Attributes:
-        label, thing: (N, T) int64. centre, size, point: (N, T, 3). turn: (N, T, 2).
+        label, thing: (N, T) int64, label -1 = not known. centre, size, point: (N, T, 3).
+        turn: (N, T, 2).
         depth: (N, T) true, m. measured: (N, T) m, 0 = not. direction: (N, T, 3) of the token per
             metre of depth in the level frame. group: (N,) int64 number of the clip.
     """
@@ -74,13 +77,15 @@ def dense_losses(
     there = truth.label > 0
     # Every thing of a frame counts alike to some degree, however few tokens it covers.
     share = _per_thing(truth.thing, there)
-    names = nnf.cross_entropy(heads.logits, truth.label, weight=name_weights, reduction='none')
+    names = nnf.cross_entropy(
+        heads.logits, truth.label, weight=name_weights, ignore_index=UNKNOWN, reduction='none'
+    )
     weight = torch.where(there, share, torch.ones_like(share))
     losses = {'names': (names * weight).mean()}
     weight = (share * there) / (share * there).sum().clamp(min=1e-6)
     point = truth.direction * _used_depth(heads, truth)[..., None]
     error = (point + heads.offset.transpose(1, 2) - truth.centre).norm(dim=2)
-    losses['offset'] = (_laplace(error, heads.spread) * weight).sum()
+    losses['offset'] = (laplace(error, heads.spread) * weight).sum()
     size = (heads.size.transpose(1, 2) - torch.log(truth.size)).abs().mean(dim=2)
     losses['size'] = (size * weight).sum()
     turn = (heads.turn.transpose(1, 2) - truth.turn).square().sum(dim=2)
@@ -89,8 +94,8 @@ def dense_losses(
     depth = (heads.depth - torch.log(truth.depth.clamp(min=0.2))).abs()
     # Where depth is measured the head has nothing to tell.
     seen_weight = seen.float() * torch.where(truth.measured > 0, 0.1, 1.0)
-    laplace = _laplace(depth, heads.depth_spread) * seen_weight
-    losses['depth'] = laplace.sum() / seen_weight.sum().clamp(min=1.0)
+    off = laplace(depth, heads.depth_spread) * seen_weight
+    losses['depth'] = off.sum() / seen_weight.sum().clamp(min=1.0)
     return losses
 
 
@@ -140,5 +145,6 @@ def _used_depth(heads: Heads, truth: Targets) -> Tensor:
     return torch.where(truth.measured > 0, truth.measured, predicted)
 
 
-def _laplace(error: Tensor, log_spread: Tensor) -> Tensor:
+def laplace(error: Tensor, log_spread: Tensor) -> Tensor:
+    """Return the negative log-likelihood of errors under predicted spreads, without constant."""
     return error * torch.exp(-log_spread) + log_spread

@@ -59,6 +59,12 @@ class ModelConfig:
         """Rows and columns of coarse tokens."""
         return self.image_height // COARSE, self.image_width // COARSE
 
+    @property
+    def context_grid(self) -> tuple[int, int]:
+        """Rows and columns of the tokens that the hybrid blocks see, each of 2×2 coarse ones."""
+        rows, columns = self.coarse_grid
+        return (rows + 1) // 2, (columns + 1) // 2
+
 
 PRESETS: Mapping[str, ModelConfig] = {
     'nano': ModelConfig(),

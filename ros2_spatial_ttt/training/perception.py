@@ -17,7 +17,7 @@ from ros2_spatial_ttt.training.losses import (
 )
 from ros2_spatial_ttt.training.model import WINDOW, Heads, SpatialNet
 
-__all__ = ['perception_loss', 'total_loss']
+__all__ = ['accuracy', 'looks_loss', 'perception_loss', 'total_loss']
 
 # Example pictures per frame; margin around a window for scale and turn.
 ANCHORS, MARGIN = 4, 10
@@ -31,7 +31,7 @@ def perception_loss(
     with torch.autocast(picture.device.type, torch.bfloat16, enabled=half):
         heads = net(picture, batch.geometry)
     losses = dense_losses(heads, batch.truth)
-    losses['appearance'], found = _looks(net, picture, heads, batch, half)
+    losses['appearance'], found = looks_loss(net, picture, heads, batch, half)
     logged = {'appearance_found': float(found), **accuracy(heads, batch.truth)}
     return total_loss(losses, weights, logged), logged
 
@@ -48,14 +48,14 @@ def total_loss(
 def accuracy(heads: Heads, truth: Targets) -> dict[str, float]:
     """Return the share of tokens named rightly, of things and of background."""
     right = heads.logits.argmax(dim=1) == truth.label
-    there = truth.label > 0
+    there, nothing = truth.label > 0, truth.label == 0
     return {
         'things_right': float((right & there).sum() / there.sum().clamp(min=1)),
-        'background_right': float((right & ~there).sum() / (~there).sum().clamp(min=1)),
+        'background_right': float((right & nothing).sum() / nothing.sum().clamp(min=1)),
     }
 
 
-def _looks(
+def looks_loss(
     net: SpatialNet, picture: Tensor, heads: Heads, batch: Batch, half: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the contrastive loss of example pictures against the tokens of other frames."""
@@ -93,7 +93,7 @@ def _looks(
         heads.appearance.transpose(1, 2).flatten(0, 1),
         coarse.flatten(0, 1),
         torch.where(usable, group.repeat_interleave(tokens), -1),
-        own,
+        own.to(group.device),
     )
 
 
@@ -111,15 +111,17 @@ def _disturbed(windows: Tensor, generator: torch.Generator) -> Tensor:
     n, _, size, _ = windows.shape
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(n, *shape, generator=generator)
+        drawn = low + (high - low) * torch.rand(n, *shape, generator=generator)
+        return drawn.to(windows.device)
 
     scale = WINDOW / size * torch.exp(uniform(-0.18, 0.18))
     angle = uniform(-0.15, 0.15)
-    cos, sin, zero = scale * torch.cos(angle), scale * torch.sin(angle), torch.zeros(n)
+    cos, sin, zero = scale * torch.cos(angle), scale * torch.sin(angle), torch.zeros_like(angle)
     turn = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).reshape(n, 2, 3)
     grid = nnf.affine_grid(turn, [n, 3, WINDOW, WINDOW], align_corners=False)
     out = nnf.grid_sample(windows, grid, mode='bilinear', align_corners=False)
     gain = torch.exp(uniform(-0.35, 0.35, 1, 1, 1) + uniform(-0.1, 0.1, 3, 1, 1))
     out = (out - 0.5) * torch.exp(uniform(-0.3, 0.3, 1, 1, 1)) + 0.5
-    noise = torch.randn(out.shape, generator=generator) * uniform(0.0, 0.04, 1, 1, 1)
+    grain = torch.randn(out.shape, generator=generator).to(out.device)
+    noise = grain * uniform(0.0, 0.04, 1, 1, 1)
     return (out * gain + noise).clamp(0.0, 1.0)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -26,11 +28,26 @@ from ros2_spatial_ttt.sim.senses.detector import ordered_box
 from ros2_spatial_ttt.sim.senses.optics import camera_poses, intrinsics_of
 from ros2_spatial_ttt.sim.stage import Stage
 from ros2_spatial_ttt.sim.tour import TourOptions, camera_rig, make_tour
-from ros2_spatial_ttt.sim.world import TRAIN_SEEDS, CameraRig, things_at
+from ros2_spatial_ttt.sim.world import CATEGORIES, TRAIN_SEEDS, CameraRig, Home, things_at
 
-__all__ = ['ClipFile', 'SceneOptions', 'home_path', 'load_home', 'render_home', 'render_homes']
+__all__ = [
+    'ROOM_KINDS',
+    'ClipFile',
+    'SceneOptions',
+    'encoded_frame',
+    'home_path',
+    'load_home',
+    'render_home',
+    'render_homes',
+    'rooms_at',
+    'save_home',
+]
 
 FORMAT = 1
+ROOM_KINDS = (
+    *('living room', 'kitchen', 'bedroom', 'bathroom'),
+    *('office', 'hall', 'dining room', 'storage room'),
+)
 _STREAM = 90
 _JPEG_QUALITY = 95
 
@@ -64,6 +81,8 @@ class ClipFile:
         map_T_camera: (n, 4, 4) float64. stamp_s: (n,) float64.
         thing: (k,) ids; label: (k,) number in CATEGORIES. centre, size: (k, 3) m. yaw: (k,) rad.
         epoch: (k,) of the row; a thing that moved has several rows. frame_epoch: (n,) int64.
+        room: (n,) int64 number in ROOM_KINDS of the room the camera is in, -1 = not known.
+        labelled: whether things are known and the map's floor is at height 0.
     """
 
     jpeg: tuple[NDArray[np.uint8], ...]
@@ -80,6 +99,8 @@ class ClipFile:
     yaw: NDArray[np.float64]
     epoch: NDArray[np.int64]
     frame_epoch: NDArray[np.int64]
+    room: NDArray[np.int64]
+    labelled: bool = True
 
     def __len__(self) -> int:
         return len(self.jpeg)
@@ -103,20 +124,12 @@ def render_home(seed: int, options: SceneOptions) -> ClipFile:
     index = (starts[:, None] + np.arange(options.frames)).ravel()
     changes = [change.stamp_ns for change in tour.changes]
     epochs = np.searchsorted(changes, tour.stamps_ns[index], side='right')
-    jpeg, depth_png, ids_png = [], [], []
+    pictures = []
     with Stage(home, tour.changes, samples=4) as stage:
         for frame in index.tolist():
             stage.set_time(int(tour.stamps_ns[frame]))
-            colour, depth, ids = stage.render(lens, poses[frame])
-            quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-            jpeg.append(_encoded('.jpg', cv2.cvtColor(colour, cv2.COLOR_RGB2BGR), quality))
-            millimetres = np.clip(np.rint(1000 * depth[1::2, 1::2]), 0, 65535).astype(np.uint16)
-            depth_png.append(_encoded('.png', millimetres, [cv2.IMWRITE_PNG_COMPRESSION, 1]))
-            ids_png.append(
-                _encoded(
-                    '.png', ids[1::2, 1::2].astype(np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, 1]
-                )
-            )
+            pictures.append(encoded_frame(*stage.render(lens, poses[frame])))
+    jpeg, depth_png, ids_png = zip(*pictures, strict=True)
     rows = [
         (epoch, thing)
         for epoch in np.unique(epochs).tolist()
@@ -126,9 +139,9 @@ def render_home(seed: int, options: SceneOptions) -> ClipFile:
         np.array([thing.size for _, thing in rows]), np.array([thing.yaw for _, thing in rows])
     )
     return ClipFile(
-        jpeg=tuple(jpeg),
-        depth_png=tuple(depth_png),
-        ids_png=tuple(ids_png),
+        jpeg=jpeg,
+        depth_png=depth_png,
+        ids_png=ids_png,
         clip=np.repeat(np.arange(options.clips), options.frames),
         focal=lens.fx,
         map_T_camera=poses[index],
@@ -140,7 +153,21 @@ def render_home(seed: int, options: SceneOptions) -> ClipFile:
         yaw=yaw,
         epoch=np.array([epoch for epoch, _ in rows]),
         frame_epoch=epochs.astype(np.int64),
+        room=rooms_at(home, poses[index, :2, 3]),
     )
+
+
+def rooms_at(home: Home, places: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the kind of room, a number in ROOM_KINDS, at places (n, 2) m; -1 = in none."""
+    kinds = np.full(len(places), -1, np.int64)
+    for room in home.rooms:
+        corners = np.array(room.polygon, np.float32)
+        inside = [
+            cv2.pointPolygonTest(corners, (float(x), float(y)), measureDist=False) >= 0
+            for x, y in places
+        ]
+        kinds[inside] = ROOM_KINDS.index(room.kind)
+    return kinds
 
 
 def render_homes(
@@ -164,21 +191,47 @@ def load_home(path: Path) -> ClipFile:
         ConfigError: it is no such file, or it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, so that it is closed too where numpy finds it damaged.
+        with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
             if int(file['format']) != FORMAT:
                 raise ConfigError(f'{path}: format {file["format"]}, expected {FORMAT}')
             packed = {
                 name: tuple(_unpacked(file[name], file[f'{name}_end']))
                 for name in ('jpeg', 'depth_png', 'ids_png')
             }
-            names = ClipFile.__dataclass_fields__.keys() - packed.keys() - {'focal'}
-            rest = {name: file[name] for name in names}
-            return ClipFile(**packed, **rest, focal=float(file['focal']))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            single = {'focal', 'room', 'labelled'}
+            rest = {
+                n: file[n] for n in ClipFile.__dataclass_fields__.keys() - packed.keys() - single
+            }
+            # Files of before these were stored lack them.
+            rest['room'] = file['room'] if 'room' in file else np.full(len(rest['clip']), -1)
+            labelled = bool(file['labelled']) if 'labelled' in file else True
+            table = file['names'].tolist() if 'names' in file else list(CATEGORIES)
+            home = ClipFile(**packed, **rest, focal=float(file['focal']), labelled=labelled)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise ConfigError(
             f'{path}: expected clips of a home, got a file that is not or is damaged '
             f'({type(error).__name__}: {error}); delete it, it is then rendered again'
         ) from error
+    check_clips(home, table, str(path))
+    return home
+
+
+def check_clips(home: ClipFile, names: Sequence[str], source: str) -> None:
+    """Raise ConfigError unless numbers are finite and labels are those of the class table."""
+    remedy = 'delete the file, it is then rendered again'
+    if not len(home):
+        raise ConfigError(f'{source}: expected frames, got none; {remedy}')
+    for name in ('focal', 'map_T_camera', 'centre', 'size', 'yaw'):
+        if not np.isfinite(getattr(home, name)).all():
+            raise ConfigError(f'{source}: {name}: expected finite numbers, got NaN; {remedy}')
+    low, high = home.label.min(initial=0), home.label.max(initial=0)
+    if tuple(names) != CATEGORIES or low < 0 or high >= len(CATEGORIES):
+        raise ConfigError(
+            f'{source}: expected labels of the class table of {len(CATEGORIES)} names '
+            f'({CATEGORIES[0]}, …), got labels {low}..{high} of {len(names)} names '
+            f'({names[0] if names else "none"}, …); {remedy}'
+        )
 
 
 def home_path(folder: Path, seed: int) -> Path:
@@ -188,20 +241,23 @@ def home_path(folder: Path, seed: int) -> Path:
 
 def _render_file(job: tuple[Path, int, SceneOptions]) -> int:
     folder, seed, options = job
-    clips = render_home(seed, options)
-    arrays: dict[str, NDArray] = {'format': np.array(FORMAT)}
+    save_home(home_path(folder, seed), render_home(seed, options))
+    return seed
+
+
+def save_home(path: Path, clips: ClipFile) -> None:
+    """Write clips to a file, which is there whole or not at all."""
+    arrays: dict[str, NDArray] = {'format': np.array(FORMAT), 'names': np.array(CATEGORIES)}
     for name, value in vars(clips).items():
         if isinstance(value, tuple):
             arrays[name] = np.concatenate(value)
             arrays[f'{name}_end'] = np.cumsum([len(item) for item in value])
         else:
             arrays[name] = np.asarray(value)
-    path = home_path(folder, seed)
     aside = path.with_suffix(f'.{os.getpid()}.part')
     with aside.open('wb') as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     aside.rename(path)
-    return seed
 
 
 def _rig(rng: np.random.Generator, options: SceneOptions) -> CameraRig:
@@ -216,6 +272,23 @@ def _rig(rng: np.random.Generator, options: SceneOptions) -> CameraRig:
         hfov=float(np.deg2rad(hfov)),
         width=options.width,
         pixels_high=options.height,
+    )
+
+
+def encoded_frame(
+    colour: NDArray[np.uint8], depth_m: NDArray[np.float32], ids: NDArray
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return colour (H, W, 3) RGB, depth (H, W) m and ids (H, W) as ``ClipFile`` keeps them."""
+    millimetres = np.clip(np.rint(1000 * depth_m[1::2, 1::2]), 0, 65535).astype(np.uint16)
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    return (
+        _encoded(
+            '.jpg',
+            cv2.cvtColor(colour, cv2.COLOR_RGB2BGR),
+            [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
+        ),
+        _encoded('.png', millimetres, fast),
+        _encoded('.png', ids[1::2, 1::2].astype(np.uint16), fast),
     )
 
 

@@ -1,101 +1,34 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""``spatial-ttt train``: from simulated homes to a checkpoint that ``spatial-ttt export`` takes.
+r"""``spatial-ttt train``: from simulated homes to a checkpoint that ``spatial-ttt export`` takes.
 
-spatial-ttt train --config training/nano.yaml --out out/nano
+spatial-ttt train --config config/train/nano_perception.yaml --out out/seeing
+spatial-ttt train --config config/train/nano_memory.yaml --out out/nano \
+    --start out/seeing/last.safetensors
+spatial-ttt train --config config/train/smoke.yaml --out out/smoke --clips out/smoke_clips
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import time
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
 
-from ros2_spatial_ttt.training.batches import BatchOptions, HomeShelf, batches
-from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoint
+from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.training.bag_clips import bag_clips
+from ros2_spatial_ttt.training.batches import BatchOptions, HomeShelf, batches, make_batch
 from ros2_spatial_ttt.training.data import ClipOptions
-from ros2_spatial_ttt.training.model import PRESETS, SpatialNet
-from ros2_spatial_ttt.training.perception import perception_loss
-from ros2_spatial_ttt.training.scenes import SceneOptions, home_path, render_homes
+from ros2_spatial_ttt.training.distributed import Ranks, choose_device
+from ros2_spatial_ttt.training.logs import Log
+from ros2_spatial_ttt.training.run import Run
+from ros2_spatial_ttt.training.scenes import home_path, render_homes
 from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 
-__all__ = ['Run', 'add_arguments', 'main']
-
-
-class Run:
-    """Network, moving average, optimiser and step of a training run."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        torch.manual_seed(config.seed)
-        self.config, self.step, self.skipped = config, 0, 0
-        net = SpatialNet(PRESETS[config.preset])
-        self.net = net.to(memory_format=torch.channels_last)
-        self.average = {name: value.clone() for name, value in net.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(_groups(net, config), lr=config.rate, betas=(0.9, 0.98))
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step: linear to its largest, then a cosine to 0."""
-        config = self.config
-        if step < config.warmup:
-            return config.rate * (step + 1) / config.warmup
-        done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-        return config.rate * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
-
-    def advance(self, loss: Tensor) -> float:
-        """Take one step down a loss; one that is not finite is skipped and counted."""
-        for group in self.optimiser.param_groups:
-            group['lr'] = self.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm))
-        if math.isfinite(norm) and bool(torch.isfinite(loss)):
-            self.optimiser.step()
-            self._follow()
-        else:
-            self.skipped += 1
-        self.step += 1
-        return norm
-
-    def _follow(self) -> None:
-        """Move the average towards the weights."""
-        keep = min(self.config.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.net.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.average[name].lerp_(value, 1.0 - keep)
-                else:
-                    self.average[name].copy_(value)
-
-    def save(self, path: Path) -> None:
-        """Write everything that the run needs to go on."""
-        moments = {
-            f'moment.{number}.{key}': torch.as_tensor(value)
-            for number, state in self.optimiser.state_dict()['state'].items()
-            for key, value in state.items()
-        }
-        weights = {f'net.{name}': value for name, value in self.net.state_dict().items()}
-        average = {f'average.{name}': value for name, value in self.average.items()}
-        header = {'config': self.config.to_dict(), 'step': self.step, 'skipped': self.skipped}
-        save_checkpoint(path, {**weights, **average, **moments}, header)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same config."""
-        tensors, header = load_checkpoint(path)
-        self.net.load_state_dict(_part(tensors, 'net.'))
-        self.average = {k: v.clone() for k, v in _part(tensors, 'average.').items()}
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, 'moment.').items():
-            number, key = name.split('.')
-            state.setdefault(int(number), {})[key] = value
-        whole = self.optimiser.state_dict()
-        self.optimiser.load_state_dict({**whole, 'state': state})
-        self.step, self.skipped = int(header['step']), int(header['skipped'])
+__all__ = ['add_arguments', 'batch_options', 'run']
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,63 +36,142 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', type=Path, required=True, help='YAML file of the run')
     parser.add_argument('--out', type=Path, required=True, help='folder of checkpoints and logs')
     parser.add_argument('--clips', type=Path, default=Path('out/clips'), help='rendered homes')
+    parser.add_argument('--start', type=Path, help='checkpoint whose weights the run begins with')
+    parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'))
     parser.add_argument('--threads', type=int, default=0, help='of torch; 0 = as torch chooses')
     parser.add_argument('--render', type=int, default=2, help='processes that render homes')
+    parser.add_argument('--workers', type=int, default=2, help='threads that make batches')
 
 
-def main(args: argparse.Namespace) -> int:
-    """Render what is missing, then train, going on where an earlier run stopped."""
+def run(args: argparse.Namespace) -> int:
+    """Train, going on where an earlier run of the same config and folder stopped."""
+    # 1. What to do, and where.
     config = load_config(args.config)
+    if args.start:
+        config = replace(config, start=str(args.start))
     if args.threads:
         torch.set_num_threads(args.threads)
-    seeds = range(config.first_home, config.first_home + config.homes)
-    render_homes(args.clips, seeds, SceneOptions(), processes=args.render)
-    shelf = HomeShelf([home_path(args.clips, seed) for seed in seeds])
-    run, last = Run(config), args.out / 'last.safetensors'
-    if last.is_file():
-        run.load(last)
-        print(f'going on from step {run.step} of {last}', flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    _train(run, shelf, args.out)
+    device = choose_device(args.device)
+    ranks = Ranks.join(device)
+    try:
+        # 2. Data.
+        seeds = range(config.first_home, config.first_home + config.homes)
+        shelf = _shelf(config, args, seeds, config.bags, ranks)
+        checks = _shelf(config, args, config.held_out, (), ranks)
+        # 3. Network, from a checkpoint where there is one.
+        training = _begun(config, args.out, device, ranks)
+        # 4. Steps.
+        _train(training, shelf, checks, args.out, args.workers)
+    finally:
+        ranks.leave()
     return 0
 
 
-def _train(run: Run, shelf: HomeShelf, out: Path) -> None:
-    config = run.config
-    options = BatchOptions(
-        clips=config.clips,
-        frames=config.frames,
-        clip=ClipOptions(strength=config.strength, without_depth=config.without_depth),
+def batch_options(config: TrainConfig, step: int) -> BatchOptions:
+    """Return what the batch of a step is made of."""
+    clip = ClipOptions(
+        width=config.scenes.width,
+        height=config.scenes.height,
+        strength=config.strength,
+        without_depth=config.without_depth,
+        without_pose=config.without_pose,
     )
-    steps = range(run.step, config.steps)
-    begin, sums = time.perf_counter(), {}
-    run.net.train()
-    with (out / 'log.jsonl').open('a') as log, tqdm(total=config.steps, initial=run.step) as bar:
-        for batch in batches(shelf, options, steps, seed=config.seed):
-            loss, logged = perception_loss(run.net, batch, config.loss, half=config.half)
-            logged['norm'] = run.advance(loss)
-            for name, value in logged.items():
+    if config.stage == 'perception':
+        return BatchOptions(clips=config.clips, frames=config.frames, clip=clip)
+    chunk, chunks = config.model.chunk_frames, config.chunks_at(step)
+    return BatchOptions(
+        clips=max(config.clips * config.chunks // chunks, 1),
+        frames=chunk * chunks,
+        clip=clip,
+        chunk=chunk,
+        names=len(config.model.labels),
+    )
+
+
+def _shelf(
+    config: TrainConfig,
+    args: argparse.Namespace,
+    seeds: range,
+    bags: Sequence[str],
+    ranks: Ranks,
+) -> HomeShelf:
+    """Return clips of homes and recordings, made by the first process where they lack."""
+    if ranks.first and seeds:
+        render_homes(args.clips, seeds, config.scenes, processes=args.render)
+    if ranks.first:
+        for bag in bags:
+            bag_clips(args.clips, Path(bag), config.scenes)
+    ranks.wait()
+    paths = [home_path(args.clips, seed) for seed in seeds]
+    for bag in bags:
+        paths += bag_clips(args.clips, Path(bag), config.scenes)
+    return HomeShelf(paths)
+
+
+def _begun(config: TrainConfig, out: Path, device: torch.device, ranks: Ranks) -> Run:
+    training, last = Run(config, device, ranks), out / 'last.safetensors'
+    if last.is_file():
+        training.load(last)
+        if ranks.first:
+            print(f'going on from step {training.step} of {last}', flush=True)
+    elif config.start:
+        training.start_from(Path(config.start))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f'--out {out}: expected a folder that can be written, got {error}; choose another'
+        ) from error
+    return training
+
+
+def _train(training: Run, shelf: HomeShelf, checks: HomeShelf, out: Path, workers: int) -> None:
+    config, ranks = training.config, training.ranks
+    steps = range(training.step, config.steps)
+    made = batches(
+        shelf,
+        lambda step: batch_options(config, step),
+        steps,
+        seed=config.seed,
+        rank=ranks.rank,
+        workers=workers,
+    )
+    with _log(training, out) as log:
+        for batch in made:
+            logged = training.advance(batch)
+            step = training.step
+            if log is None:
+                continue
+            log.add(step, logged, training.skipped)
+            if len(checks) and (step % config.check_every == 0 or step == config.steps):
+                log.write(step, check(training, checks), 'held_out')
+            if step % config.save_every == 0 or step == config.steps:
+                training.save(out / 'last.safetensors')
+
+
+@contextlib.contextmanager
+def _log(training: Run, out: Path) -> Iterator[Log | None]:
+    """Give the log of the first process; the others have none."""
+    if not training.ranks.first:
+        yield None
+        return
+    with Log(out, steps=training.config.steps, step=training.step) as log:
+        yield log
+
+
+@torch.no_grad()
+def check(training: Run, shelf: HomeShelf) -> dict[str, float]:
+    """Return mean loss and accuracy of the averaged weights on homes never trained on.
+
+    The same clips each time, one per home, with the faults of cameras that training has.
+    """
+    config = training.config
+    options = replace(batch_options(config, config.steps), clips=1)
+    sums: dict[str, float] = {}
+    with training.averaged() as objective:
+        for number in range(len(shelf)):
+            batch = make_batch(shelf.only(number), options, seed=config.seed, step=number)
+            loss, logged = objective(batch.to(training.device))
+            for name, value in {'loss': float(loss), **logged}.items():
                 sums[name] = sums.get(name, 0.0) + value
-            bar.update()
-            if run.step % 50 == 0:
-                means = {name: round(value / 50, 4) for name, value in sums.items()}
-                seconds = round(time.perf_counter() - begin, 1)
-                log.write(json.dumps({'step': run.step, 'seconds': seconds, **means}) + '\n')
-                log.flush()
-                bar.set_postfix(names=means['names'], right=means['things_right'])
-                sums = {}
-            if run.step % 500 == 0 or run.step == config.steps:
-                run.save(out / 'last.safetensors')
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _groups(net: nn.Module, config: TrainConfig) -> list[dict]:
-    """Return parameter groups: biases and scales do not decay."""
-    parameters = list(net.parameters())
-    return [
-        {'params': [p for p in parameters if p.ndim > 1], 'weight_decay': config.weight_decay},
-        {'params': [p for p in parameters if p.ndim <= 1], 'weight_decay': 0.0},
-    ]
+    return {name: round(value / len(shelf), 4) for name, value in sums.items()}

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encoder: frames to samples of the spatial field, and example pictures to embeddings.
 
-Letters: F frames, T tokens per frame (row-major over the token grid), N = F T samples of a kind,
-E embedding width, C = 7 + E channels of the appearance field (``memory/field.py``).
+Letters: see ``training/samples.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import torch.nn.functional as nnf
 from scipy.stats import norm, qmc
 from torch import Tensor, nn
 
+from ros2_spatial_ttt.training.samples import SAMPLES, SampleMaker
+
 __all__ = [
     'STRIDE',
     'WINDOW',
@@ -24,7 +25,6 @@ __all__ = [
     'FrameEncoder',
     'UntrainedBackbone',
     'field_frequencies',
-    'free_fractions',
     'seeded_backbone',
 ]
 
@@ -123,35 +123,19 @@ def seeded_backbone(config: EncoderConfig) -> UntrainedBackbone:
     return UntrainedBackbone(config).eval().requires_grad_(False)
 
 
-def free_fractions(config: EncoderConfig) -> Tensor:
-    """Return how far along its ray each token samples free space, (F, T), 0..1.
-
-    A golden-ratio sequence over tokens and frames; the cube root makes samples even in volume, as
-    rays thin out with distance; every third lies right in front of the surface and sharpens it.
-    """
-    index = np.arange(config.chunk_frames * config.tokens)
-    fraction = np.cbrt((index * 0.6180339887498949) % 1.0)
-    fraction[index % 3 == 0] = 1.0
-    return torch.tensor(fraction.reshape(config.chunk_frames, -1), dtype=torch.float32)
-
-
 class FrameEncoder(nn.Module):
     """Frames of one camera to samples: surface where depth was measured, free space before it."""
 
     inputs = ('image', 'depth', 'ray', 'tile_T_camera', 'frame_valid')
-    outputs = (
-        'surface_points',
-        'surface_values',
-        'surface_weights',
-        'free_points',
-        'free_weights',
-    )
+    outputs = SAMPLES
 
     def __init__(self, config: EncoderConfig, backbone: nn.Module) -> None:
         super().__init__()
         self.config = config
         self.backbone = backbone
-        self.register_buffer('fraction', free_fractions(config))
+        self.samples = SampleMaker(
+            config.chunk_frames, config.tokens, free_margin_m=config.free_margin_m
+        )
 
     def forward(
         self,
@@ -164,39 +148,17 @@ class FrameEncoder(nn.Module):
         """Return surface points (N, 3), values (N, C), weights (N,), free points and weights."""
         picture = image.to(torch.float32).permute(0, 3, 1, 2) / 255.0
         embedding = self.backbone.project(self.backbone.cells(picture), padding=1)
-        embedding = embedding.flatten(2).transpose(1, 2)  # (F, T, E)
-        colour = nnf.avg_pool2d(picture, STRIDE).flatten(2).transpose(1, 2)  # (F, T, 3)
-        surface, free, view, free_depth = self._geometry(depth, ray, tile_T_camera)
+        colour = nnf.avg_pool2d(picture, STRIDE)
         measured = (depth > 0) & (depth <= self.config.depth_max_m)
-        surface_weight = measured.to(depth.dtype) * frame_valid[:, None]  # (F, T)
-        free_weight = surface_weight * (free_depth > 0)
-        ones = torch.ones_like(surface_weight)[..., None]
-        value = torch.cat([ones, colour, view, embedding], dim=2)
-        return (
-            _kept(surface, surface_weight),
-            _kept(value, surface_weight),
-            surface_weight.reshape(-1),
-            _kept(free, free_weight),
-            free_weight.reshape(-1),
+        return self.samples(
+            colour.flatten(2).transpose(1, 2),
+            embedding.flatten(2).transpose(1, 2),
+            depth,
+            torch.zeros_like(depth),
+            measured.to(depth.dtype) * frame_valid[:, None],
+            ray,
+            tile_T_camera,
         )
-
-    def _geometry(
-        self, depth: Tensor, ray: Tensor, tile_T_camera: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the surface point, the free point, the view direction and the free depth."""
-        rotation, origin = tile_T_camera[:, :, :3], tile_T_camera[:, None, :, 3]
-        direction = ray @ rotation.transpose(1, 2)  # (F, T, 3), metres per metre of depth
-        length = torch.sqrt((ray * ray).sum(dim=1))  # (T,)
-        margin = self.config.free_margin_m / length
-        free_depth = torch.clamp(depth - margin, min=0.0) * self.fraction
-        surface = origin + direction * depth[..., None]
-        free = origin + direction * free_depth[..., None]
-        return surface, free, -direction / length[:, None], free_depth
-
-
-def _kept(values: Tensor, weight: Tensor) -> Tensor:
-    """Return values (F, T, X) as rows, 0 where weight is 0: a NaN of padding must not spread."""
-    return torch.where(weight[..., None] > 0, values, torch.zeros_like(values)).flatten(0, 1)
 
 
 class ExampleEmbedder(nn.Module):

@@ -1,0 +1,160 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""Writing a model folder: graphs, weights, key frequencies and the manifest that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import yaml
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.memory.field import EMBEDDING
+from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION, load_manifest
+from ros2_spatial_ttt.runtime.ort import OrtRuntime
+from ros2_spatial_ttt.runtime.parity import inputs, outputs
+from ros2_spatial_ttt.training.graphs import FieldConfig, Graphs
+from ros2_spatial_ttt.training.onnx_functions import OPSET
+from ros2_spatial_ttt.training.precision import in_half
+from ros2_spatial_ttt.training.untrained import field_frequencies
+
+# Graphs whose size goes with the tokens; the fields are solved in float32.
+TOKEN_GRAPHS = ('update', 'embed')
+
+__all__ = ['Artefact', 'frequencies', 'write_artefact']
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a model folder is made of.
+
+    Attributes:
+        graphs: by file stem. half: products of tokens in float16. weights: of the network, for the reference runtime.
+        omega: key frequencies of each field.
+        state: {name: array} of the state before the first chunk.
+        manifest: what the manifest says beside files, graphs and the field.
+        field: sizes of the fields. embedding: E.
+    """
+
+    graphs: Graphs
+    weights: dict[str, NDArray]
+    omega: dict[str, NDArray]
+    manifest: dict[str, Any]
+    field: FieldConfig
+    embedding: int
+    state: dict[str, NDArray] = field(default_factory=dict)
+    half: bool = False
+
+
+def frequencies(field: FieldConfig, seed: int) -> dict[str, NDArray]:
+    """Return the key frequencies of both fields."""
+    return {
+        'appearance': field_frequencies(
+            field.appearance_features, field.appearance_scales_m, seed + 2
+        ),
+        'geometry': field_frequencies(field.geometry_features, field.geometry_scales_m, seed + 3),
+    }
+
+
+def write_artefact(folder: Path, artefact: Artefact) -> None:
+    """Write a complete model folder, or nothing: it is made aside and moved into place.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix='.export-', dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(
+            f'--out {folder}: cannot be written ({error}); choose another folder'
+        ) from error
+    try:
+        _fill(aside, artefact)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.chmod(0o755)
+        for path in aside.iterdir():
+            path.chmod(0o644)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fill(folder: Path, artefact: Artefact) -> None:
+    save_file(artefact.omega, folder / 'omega.safetensors')
+    save_file(artefact.weights, folder / 'weights.safetensors')
+    if artefact.state:
+        # Zeros need no file: shapes are in the manifest.
+        filled = {name: value for name, value in artefact.state.items() if value.any()}
+        save_file(filled, folder / 'state.safetensors')
+    with warnings.catch_warnings():
+        # The exporter warns of its own internals; its errors still raise.
+        warnings.simplefilter('ignore')
+        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+        for stem, make in artefact.graphs.items():
+            model = make()
+            halved = artefact.half and stem in TOKEN_GRAPHS
+            onnx.save(in_half(model) if halved else model, folder / f'{stem}.onnx')
+    _write_manifest(folder, artefact)
+    # What the graphs say on this machine, for others to compare with.
+    runtime = OrtRuntime(load_manifest(folder), threads=1)
+    reduced = inputs(runtime.manifest)
+    save_file(reduced | outputs(runtime, reduced), folder / 'parity.safetensors')
+    _write_manifest(folder, artefact)
+
+
+def _write_manifest(folder: Path, artefact: Artefact) -> None:
+    manifest = {
+        'artefact_version': ARTEFACT_VERSION,
+        'opset': OPSET,
+        'precision': 'fp16' if artefact.half else 'fp32',
+        **artefact.manifest,
+        'field': _field_entry(artefact.field, artefact.embedding),
+        'state': {name: list(value.shape) for name, value in artefact.state.items()},
+        'graphs': {path.stem: _signature(path) for path in sorted(folder.glob('*.onnx'))},
+        'files': {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.iterdir())
+            if path.name != 'manifest.yaml'
+        },
+    }
+    text = yaml.safe_dump(manifest, sort_keys=False, width=100)
+    (folder / 'manifest.yaml').write_text(text, encoding='utf-8')
+
+
+def _field_entry(field: FieldConfig, embedding: int) -> dict[str, Any]:
+    return {
+        'sectors': field.sectors,
+        'appearance_features': field.appearance_features,
+        'appearance_channels': EMBEDDING.start + embedding,
+        'appearance_scales_m': list(field.appearance_scales_m),
+        'geometry_features': field.geometry_features,
+        'geometry_scales_m': list(field.geometry_scales_m),
+        'rule': asdict(field.rule),
+    }
+
+
+def _signature(path: Path) -> dict[str, dict[str, str]]:
+    graph = onnx.load(path, load_external_data=False).graph
+    return {
+        kind: {value.name: _type_of(value) for value in values}
+        for kind, values in (('inputs', graph.input), ('outputs', graph.output))
+    }
+
+
+def _type_of(value: onnx.ValueInfoProto) -> str:
+    tensor = value.type.tensor_type
+    sizes = [str(dim.dim_param or dim.dim_value) for dim in tensor.shape.dim]
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return f'{dtype}[{", ".join(sizes)}]'

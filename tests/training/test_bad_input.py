@@ -1,0 +1,203 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""What ``spatial-ttt train`` says of files that are not what they should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('tensorboard')
+
+import torch
+from toy_clips import tiny_config, toy_folder, toy_home
+
+from ros2_spatial_ttt.cli import main
+from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoint
+from ros2_spatial_ttt.training.run import Run
+from ros2_spatial_ttt.training.scenes import home_path, load_home, save_home
+from ros2_spatial_ttt.training.settings import load_config
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'config.yaml'
+    tiny_config(path)
+    return load_config(path)
+
+
+@pytest.fixture
+def saved(tmp_path, config):
+    """Return a fresh run and its checkpoint."""
+    training, path = Run(config), tmp_path / 'last.safetensors'
+    training.save(path)
+    return training, path
+
+
+def refusal(training: Run, path, *, start: bool = False) -> str:
+    """Return why a checkpoint was refused."""
+    with pytest.raises(ConfigError) as caught:
+        training.start_from(path) if start else training.load(path)
+    return str(caught.value)
+
+
+def test_a_checkpoint_of_another_config_is_refused(saved, config):
+    _, path = saved
+    said = refusal(Run(replace(config, rate=0.1)), path)
+    assert 'another config: rate: expected 0.1, got 0.002' in said
+    assert 'give the config it was made with' in said
+
+
+def test_a_start_of_another_preset_is_refused(saved, config):
+    _, path = saved
+    assert "preset: expected 'nano', got 'tiny'" in refusal(
+        Run(replace(config, preset='nano', backbone={'cells': (3, 3)})), path, start=True
+    )
+
+
+def test_a_start_with_other_shapes_is_refused(saved, config):
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    tensors['average.names.weight'] = torch.zeros(3, 3)
+    del tensors['average.names.bias']
+    save_checkpoint(path, tensors, header)
+    said = refusal(training, path, start=True)
+    assert 'names.bias: expected (37,), got none' in said
+    assert 'names.weight: expected (37, 8), got (3, 3)' in said
+
+
+def test_a_checkpoint_of_another_class_table_is_refused(saved):
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    save_checkpoint(path, tensors, {**header, 'labels': ['cat', 'dog']})
+    for start in (False, True):
+        assert "labels: expected ['chair'," in refusal(training, path, start=start)
+
+
+@pytest.mark.parametrize('share', [0.0, 0.001, 0.5, 0.99])
+def test_a_half_written_checkpoint_is_refused(share, saved):
+    training, path = saved
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    assert 'half-written or damaged' in refusal(training, path)
+
+
+def test_a_checkpoint_with_numbers_that_are_not_finite_is_refused(saved):
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    tensors['net.names.bias'][0] = torch.nan
+    save_checkpoint(path, tensors, header)
+    assert 'not finite' in refusal(training, path)
+
+
+def test_another_kind_of_file_is_refused(saved):
+    from safetensors.torch import save_file
+
+    training, path = saved
+    save_file({'a': torch.zeros(1)}, path)
+    assert "expected format 'spatial_ttt checkpoint 1', got None" in refusal(training, path)
+
+
+def test_an_output_that_cannot_be_written_is_refused(tmp_path, capsys):
+    toy_folder(tmp_path / 'clips')
+    tiny_config(tmp_path / 'config.yaml')
+    (tmp_path / 'file').write_text('here')
+    words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
+    words += ['--clips', str(tmp_path / 'clips'), '--out', str(tmp_path / 'file/out')]
+    assert main(words) == 2
+    assert 'choose another' in capsys.readouterr().err
+
+
+def test_an_older_checkpoint_stays_whole_when_a_new_one_cannot_be_written(saved, monkeypatch):
+    from ros2_spatial_ttt.training import checkpoint
+
+    training, path = saved
+    before = path.read_bytes()
+
+    def full(_tensors, file, **_):
+        file.write_bytes(b'half')
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr(checkpoint, 'save_file', full)
+    with pytest.raises(ConfigError, match='no space left'):
+        training.save(path)
+    assert path.read_bytes() == before
+    assert [item.name for item in path.parent.glob('.*.part')] == []
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'label': np.array([0, 0, 36])}, r'class table of 36 names .* got labels 0\.\.36'),
+        ({'label': np.array([0, -2, 3])}, r'got labels -2\.\.3'),
+        ({'centre': np.full((3, 3), np.nan)}, 'centre: expected finite numbers, got NaN'),
+        ({'map_T_camera': np.full((16, 4, 4), np.inf)}, 'map_T_camera: expected finite'),
+    ],
+)
+def test_clips_that_cannot_be_are_refused(change, message, tmp_path):
+    path = tmp_path / 'home.npz'
+    save_home(path, replace(toy_home(), **change))
+    with pytest.raises(ConfigError, match=f'home.npz: .*{message}'):
+        load_home(path)
+
+
+def test_clips_of_another_class_table_are_refused(tmp_path):
+    path = tmp_path / 'home.npz'
+    save_home(path, toy_home())
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, 'names': np.array(['cat', 'dog'])})
+    with pytest.raises(ConfigError, match=r'of 2 names \(cat, …\)'):
+        load_home(path)
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5, 0.99])
+def test_a_half_written_clip_file_is_refused(share, tmp_path):
+    path = home_path(tmp_path, 1)
+    save_home(path, toy_home())
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ConfigError, match='delete it, it is then rendered again'):
+        load_home(path)
+
+
+def test_clips_of_another_size_are_refused(tmp_path, capsys):
+    toy_folder(tmp_path / 'clips')
+    tiny_config(
+        tmp_path / 'config.yaml', scenes={'width': 192, 'height': 96, 'clips': 2, 'frames': 8}
+    )
+    words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
+    words += ['--clips', str(tmp_path / 'clips'), '--out', str(tmp_path / 'out')]
+    assert main(words) == 2
+    assert 'expected pictures of 192x96 px, got 96x96' in capsys.readouterr().err
+
+
+def test_clips_that_are_too_short_are_refused(tmp_path, capsys):
+    folder = tmp_path / 'clips'
+    folder.mkdir()
+    for seed in (0, 30_000, 30_001):
+        save_home(home_path(folder, seed), toy_home(frames=1, clips=2))
+    tiny_config(tmp_path / 'config.yaml')
+    words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
+    words += ['--clips', str(folder), '--out', str(tmp_path / 'out')]
+    assert main(words) == 2
+    assert 'expected at least the 2 frames of a stream, got 1' in capsys.readouterr().err
+
+
+def test_empty_clips_are_refused(tmp_path):
+    home = toy_home(clips=1, frames=1)
+    path = tmp_path / 'home.npz'
+    save_home(path, home)
+    with np.load(path) as file:
+        arrays = dict(file)
+    for name in ('jpeg_end', 'depth_png_end', 'ids_png_end', 'clip'):
+        arrays[name] = arrays[name][:0]
+    np.savez(path, **arrays)
+    with pytest.raises(ConfigError, match='expected frames, got none'):
+        load_home(path)
