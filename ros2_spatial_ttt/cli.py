@@ -24,6 +24,8 @@ COMMANDS = {
     'simulate': ('ros2_spatial_ttt.sim.recording', 'write a recording of a simulated home'),
     'exam': ('ros2_spatial_ttt.exam.run', 'judge a memory'),
     'bench': ('ros2_spatial_ttt.bench.run', 'measure speed and memory use'),
+    'train': ('ros2_spatial_ttt.training.train', 'train the network (needs PyTorch)'),
+    'ablate': ('ros2_spatial_ttt.training.ablate', 'take parts out and see what they are worth'),
     'export': ('ros2_spatial_ttt.training.export', 'write a model folder (needs PyTorch)'),
     'params': ('ros2_spatial_ttt.replay.parameters', 'print every parameter of the node as YAML'),
 }
@@ -79,6 +81,7 @@ def _remedy(error: ImportError) -> str:
         'torch': 'train',
         'onnx': 'train',
         'onnxscript': 'train',
+        'tensorboard': 'train',
         'matplotlib': 'viz',
         'psutil': 'exam',
         'scipy': 'sim',
