@@ -160,10 +160,10 @@ class VoteConfig:
         choices=('curvature', 'gd', 'hebbian', 'muon'),
     )
     ridge: float = parameter(
-        3.0, 'Votes that must agree before a thing is half believed.', low=0.01, high=1000.0
+        1.5, 'Votes that must agree before a thing is half believed.', low=0.01, high=1000.0
     )
     memory_frames: float = parameter(
-        12.0,
+        30.0,
         'Frames of looking after which what was seen before at that place has faded to 1/e.',
         low=1.0,
         high=1e6,
@@ -206,6 +206,11 @@ class ReadConfig:
     )
     separation_m: float = parameter(
         0.5, 'Two answers closer than this are one place.', unit='m', low=0.05, high=10.0
+    )
+    confirm: bool = parameter(
+        True,
+        'Look for an example picture in the keyframes as well: they confirm and refine what the '
+        'field proposes.',
     )
 
 

@@ -215,6 +215,7 @@ class Instance:
         observations: how many surface samples were taken there.
         evidence_jpeg: picture with the place marked; empty when no keyframe sees it.
         evidence_map_T_camera: (4, 4) pose of that picture, or None.
+        confirmed: a keyframe shows the example there, not the fast weights alone.
     """
 
     id: int
@@ -229,6 +230,7 @@ class Instance:
     evidence_jpeg: bytes = b''
     evidence_map_T_camera: NDArray[np.float64] | None = None
     evidence_stamp_ns: int = 0
+    confirmed: bool = False
     yaw: float = 0.0
 
 

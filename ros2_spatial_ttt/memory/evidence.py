@@ -5,24 +5,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import EvidenceConfig
-from ros2_spatial_ttt.geometry import invert_transform, transform_points
+from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
 from ros2_spatial_ttt.types import Intrinsics
 
-__all__ = ['EvidenceBank', 'Keyframe', 'View', 'bank_bytes']
+__all__ = ['LOOK_SCALE', 'EvidenceBank', 'Keyframe', 'View', 'bank_bytes']
 
 # Poses closer than this (metres, and radians counted as metres) show the same.
-MIN_NOVELTY = 0.3
+MIN_NOVELTY = 0.15
 # A surface this much in front of a place hides it.
 OCCLUSION_M = 0.3
+# Nothing is seen nearer than this.
+NEAREST_M = 0.1
 _QUALITIES = (85, 70, 50, 30, 10)
+# A component of a unit embedding is kept as a whole number: 1 is this much.
+LOOK_SCALE = 127.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +38,8 @@ class Keyframe:
     Attributes:
         jpeg: the picture at the model's size. depth: (T,) float16 m per token, 0 = not measured.
         intrinsics: of the picture. map_T_camera: (4, 4) optical frame to map.
+        looks: (S, E) int8, unit embedding of each sample times 127, 0 where none was measured;
+            (0, 0) where none were kept.
     """
 
     camera: str
@@ -40,6 +48,51 @@ class Keyframe:
     jpeg: bytes
     depth: NDArray[np.float16]
     intrinsics: Intrinsics
+    looks: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of picture, depth and looks in bytes."""
+        return len(self.jpeg) + self.depth.nbytes + self.looks.nbytes
+
+    @cached_property
+    def grey(self) -> NDArray[np.uint8]:
+        """The picture as (H, W) uint8; decoded once, as questions come back to it."""
+        return self._decoded(cv2.IMREAD_GRAYSCALE)
+
+    @cached_property
+    def small_grey(self) -> NDArray[np.uint8]:
+        """``grey`` at half its resolution, (H/2, W/2)."""
+        size = self.grey.shape[1] // 2, self.grey.shape[0] // 2
+        return np.asarray(cv2.resize(self.grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the picture as (H, W, 3) uint8 BGR."""
+        return self._decoded(cv2.IMREAD_COLOR)
+
+    def point_at(self, u: float, v: float, grid: tuple[int, int]) -> NDArray[np.float64] | None:
+        """Return the map point (3,) that is seen at a pixel; None where no depth was measured."""
+        k = self.intrinsics
+        if not (0 <= u < k.width and 0 <= v < k.height):
+            return None
+        row, column = int(v * grid[0] / k.height), int(u * grid[1] / k.width)
+        z = float(self.depth[row * grid[1] + column])
+        if z <= 0.0:
+            return None
+        local = np.array([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z])
+        return transform_points(self.map_T_camera, local)
+
+    def at_cell(self, cell: int, grid: tuple[int, int]) -> View:
+        """Return the view of the middle of a cell (row-major) of a grid over the picture."""
+        row, column = divmod(int(cell), grid[1])
+        k = self.intrinsics
+        u, v = (column + 0.5) * k.width / grid[1] - 0.5, (row + 0.5) * k.height / grid[0] - 0.5
+        return View(self, u, v)
+
+    def _decoded(self, flag: int) -> NDArray[np.uint8]:
+        picture: Any = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), flag)
+        assert picture is not None  # the bank encoded it
+        return np.asarray(picture, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -52,8 +105,7 @@ class View:
 
     def marked(self) -> bytes:
         """Return the JPEG with a ring around the place."""
-        picture = cv2.imdecode(np.frombuffer(self.keyframe.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert picture is not None  # the bank encoded it
+        picture = self.keyframe.picture()
         centre = (round(self.u), round(self.v))
         for colour, width in (((0, 0, 0), 4), ((0, 255, 255), 2)):
             cv2.circle(picture, centre, 16, colour, width, cv2.LINE_AA)
@@ -68,18 +120,28 @@ class EvidenceBank:
 
     @property
     def nbytes(self) -> int:
-        """Size of pictures and depths in bytes."""
-        return sum(len(k.jpeg) + k.depth.nbytes for k in self.keyframes)
+        """Size of pictures, depths and looks in bytes."""
+        return sum(keyframe.nbytes for keyframe in self.keyframes)
 
-    def with_frame(self, frame: PreparedFrame, config: EvidenceConfig) -> EvidenceBank:
+    def with_frame(
+        self,
+        frame: PreparedFrame,
+        config: EvidenceConfig,
+        embedding: NDArray[np.float32] | None = None,
+    ) -> EvidenceBank:
         """Return the bank after a frame: unchanged unless the frame shows the world anew.
 
-        When the bank is full the keyframe nearest to another goes.
+        When the bank is full the keyframe nearest to another goes, and a frame that is nearer than
+        that to one in the bank does not come in.
+
+        Args:
+            frame: at the model's size.
+            config: bounds of the bank.
+            embedding: (S, E) unit, of the frame's samples, 0 where nothing was measured; without
+                it the keyframe can only be searched where the field points.
         """
-        if self.keyframes:
-            poses = np.stack([k.map_T_camera for k in self.keyframes])
-            if _novelty(poses, frame.map_T_camera).min() < MIN_NOVELTY:
-                return self
+        if self.keyframes and self._novelty_of(frame.map_T_camera) < self._least(config):
+            return self
         jpeg = _encoded(frame.image, config.keyframe_bytes)
         if jpeg is None:
             return self
@@ -90,6 +152,7 @@ class EvidenceBank:
             jpeg=jpeg,
             depth=frame.depth.astype(np.float16),
             intrinsics=frame.intrinsics,
+            looks=_packed(embedding),
         )
         keyframes = (*self.keyframes, keyframe)
         if len(keyframes) > config.keyframes:
@@ -103,17 +166,89 @@ class EvidenceBank:
 
     def best_view(self, point: NDArray[np.float64], grid: tuple[int, int]) -> View | None:
         """Return the keyframe that shows a map point (3,) best: near, central and unhidden."""
-        best, best_score = None, 0.0
-        for keyframe in self.keyframes:
-            score, view = _visibility(keyframe, point, grid)
-            if score > best_score:
-                best, best_score = view, score
-        return best
+        views = self.views(point, grid, most=1)
+        return views[0] if views else None
+
+    def views(
+        self,
+        point: NDArray[np.float64],
+        grid: tuple[int, int],
+        *,
+        most: int,
+        bearing: float | None = None,
+    ) -> list[View]:
+        """Return the keyframes that show a map point (3,) best, best first.
+
+        Args:
+            point: to be seen.
+            grid: token rows and columns.
+            most: how many at most.
+            bearing: rad in the map plane, from the point to whoever saw it; keyframes from nearest
+                that side come first. None = near, central and unhidden ones do.
+        """
+        if not self.keyframes:
+            return []
+        score, pixel = self._visibility(point, grid)
+        rank = score
+        if bearing is not None:
+            away = self._poses[:, :2, 3] - point[:2]
+            rank = np.cos(np.arctan2(away[:, 1], away[:, 0]) - bearing)
+        order = np.argsort(-np.where(score > 0.0, rank, -np.inf), kind='stable')[:most]
+        return [
+            View(self.keyframes[row], float(pixel[row, 0]), float(pixel[row, 1]))
+            for row in order
+            if score[row] > 0.0
+        ]
+
+    @cached_property
+    def _poses(self) -> NDArray[np.float64]:
+        """All map_T_camera, (n, 4, 4)."""
+        return np.stack([keyframe.map_T_camera for keyframe in self.keyframes])
+
+    @cached_property
+    def _cameras(self) -> NDArray[np.float64]:
+        """All fx, fy, cx, cy, width, height, (n, 6)."""
+        cameras = [keyframe.intrinsics for keyframe in self.keyframes]
+        return np.array([(k.fx, k.fy, k.cx, k.cy, k.width, k.height) for k in cameras])
+
+    def _novelty_of(self, pose: NDArray[np.float64]) -> float:
+        return float(_novelty(self._poses, pose).min())
+
+    def _least(self, config: EvidenceConfig) -> float:
+        """Return how new a frame must be: what it would replace must be less so."""
+        return self._closest if len(self.keyframes) >= config.keyframes > 1 else MIN_NOVELTY
+
+    @cached_property
+    def _closest(self) -> float:
+        return max(MIN_NOVELTY, float(_spacing(self._poses).min()))
+
+    def _visibility(
+        self, point: NDArray[np.float64], grid: tuple[int, int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how well each keyframe shows a map point, (n,), 0 = not, and where, (n, 2) px."""
+        rotation, origin = self._poses[:, :3, :3], self._poses[:, :3, 3]
+        local = np.einsum('nji,nj->ni', rotation, point - origin)
+        fx, fy, cx, cy, width, height = self._cameras.T
+        z = local[:, 2]
+        ahead = np.where(z > NEAREST_M, z, 1.0)
+        u, v = fx * local[:, 0] / ahead + cx, fy * local[:, 1] / ahead + cy
+        inside = (z > NEAREST_M) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        score = np.zeros(len(z))
+        for row in np.flatnonzero(inside):
+            token = int(v[row] * grid[0] / height[row]) * grid[1]
+            token += int(u[row] * grid[1] / width[row])
+            measured = float(self.keyframes[row].depth[token])
+            if measured <= 0.0 or z[row] > measured + OCCLUSION_M:
+                continue
+            off = max(abs(u[row] / width[row] - 0.5), abs(v[row] / height[row] - 0.5))
+            agrees = 1.0 if abs(z[row] - measured) < OCCLUSION_M else 0.3
+            score[row] = agrees * (1.0 - off) / max(z[row], 0.7)
+        return score, np.stack([u, v], axis=1)
 
 
-def bank_bytes(config: EvidenceConfig, tokens: int) -> int:
-    """Return the size of a full bank."""
-    return config.keyframes * (config.keyframe_bytes + 2 * tokens)
+def bank_bytes(config: EvidenceConfig, tokens: int, looks: int = 0) -> int:
+    """Return the size of a full bank of keyframes with T tokens and ``looks`` = S E numbers."""
+    return config.keyframes * (config.keyframe_bytes + 2 * tokens + looks)
 
 
 def _novelty(poses: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,11 +258,22 @@ def _novelty(poses: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[n
     return distance + np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0))
 
 
-def _most_redundant(keyframes: tuple[Keyframe, ...]) -> int:
-    poses = np.stack([k.map_T_camera for k in keyframes])
+def _spacing(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of each pose (n, 4, 4) to the nearest other one, (n,)."""
     between = np.stack([_novelty(poses, pose) for pose in poses])
     np.fill_diagonal(between, np.inf)
-    return int(between.min(axis=1).argmin())
+    least: NDArray[np.float64] = between.min(axis=1)
+    return least
+
+
+def _most_redundant(keyframes: tuple[Keyframe, ...]) -> int:
+    return int(_spacing(np.stack([k.map_T_camera for k in keyframes])).argmin())
+
+
+def _packed(embedding: NDArray[np.float32] | None) -> NDArray[np.int8]:
+    if embedding is None:
+        return np.zeros((0, 0), np.int8)
+    return np.rint(np.clip(embedding, -1.0, 1.0) * LOOK_SCALE).astype(np.int8)
 
 
 def _encoded(image: NDArray[np.uint8], limit: int) -> bytes | None:
@@ -137,22 +283,3 @@ def _encoded(image: NDArray[np.uint8], limit: int) -> bytes | None:
         if len(data) <= limit:
             return bytes(data)
     return None
-
-
-def _visibility(
-    keyframe: Keyframe, point: NDArray[np.float64], grid: tuple[int, int]
-) -> tuple[float, View | None]:
-    k = keyframe.intrinsics
-    x, y, z = transform_points(invert_transform(keyframe.map_T_camera), point)
-    if z < 0.1:
-        return 0.0, None
-    u, v = k.fx * x / z + k.cx, k.fy * y / z + k.cy
-    if not (0 <= u < k.width and 0 <= v < k.height):
-        return 0.0, None
-    row, column = int(v * grid[0] / k.height), int(u * grid[1] / k.width)
-    measured = float(keyframe.depth[row * grid[1] + column])
-    if measured <= 0.0 or z > measured + OCCLUSION_M:
-        return 0.0, None
-    centred = 1.0 - max(abs(u / k.width - 0.5), abs(v / k.height - 0.5))
-    agrees = 1.0 if abs(z - measured) < OCCLUSION_M else 0.3
-    return agrees * centred / max(z, 0.7), View(keyframe, u, v)

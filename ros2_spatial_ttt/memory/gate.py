@@ -134,10 +134,17 @@ class Gate:
             )
 
 
-def check_content(frame: Frame) -> None:
+def check_content(frame: Frame, *, depth_needed: bool) -> None:
     """Raise FrameRefused unless images, intrinsics and pose are sound in themselves."""
     _check_images(frame)
-    _check_depth(frame.depth)
+    if frame.depth is not None:
+        _check_depth(frame.depth, frame.colour)
+    elif depth_needed:
+        raise FrameRefused(
+            Refusal.DEPTH_MISSING,
+            'this model writes measured surfaces and needs aligned depth; set the depth topic, or '
+            'use a model that predicts depth',
+        )
     _check_pose(frame.map_T_camera)
 
 
@@ -176,7 +183,7 @@ def is_time_jump(last_ns: int, stamp_ns: int, config: GateConfig) -> bool:
 
 
 def _check_images(frame: Frame) -> None:
-    k, colour, depth = frame.intrinsics, frame.colour, frame.depth
+    k, colour = frame.intrinsics, frame.colour
     if colour.size == 0:
         raise FrameRefused(Refusal.EMPTY_IMAGE, f'colour image has shape {colour.shape}')
     if colour.ndim != 3 or colour.shape[2] != 3 or colour.dtype != np.uint8:
@@ -197,21 +204,15 @@ def _check_images(frame: Frame) -> None:
             f'intrinsics are for {k.width}x{k.height}, the image is '
             f'{colour.shape[1]}x{colour.shape[0]}',
         )
-    if depth is None:
-        raise FrameRefused(
-            Refusal.DEPTH_MISSING,
-            'this model writes measured surfaces and needs aligned depth; set the depth topic',
-        )
+
+
+def _check_depth(depth: NDArray, colour: NDArray[np.uint8]) -> None:
     if depth.shape != colour.shape[:2]:
         raise FrameRefused(
             Refusal.DEPTH_SIZE,
             f'depth is {depth.shape[::-1]}, colour {colour.shape[1::-1]}; use depth aligned to '
             'colour',
         )
-
-
-def _check_depth(depth: NDArray | None) -> None:
-    assert depth is not None
     if depth.dtype == np.uint16:
         if not depth.any():
             raise FrameRefused(Refusal.DEPTH_EMPTY, 'every depth pixel is 0')

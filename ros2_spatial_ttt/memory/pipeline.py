@@ -32,7 +32,12 @@ from ros2_spatial_ttt.memory.gate import Gate, check_content, check_percept
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
-from ros2_spatial_ttt.memory.state import MemoryState, shared_tensors, state_hash
+from ros2_spatial_ttt.memory.state import (
+    MemoryState,
+    backbone_tensors,
+    shared_tensors,
+    state_hash,
+)
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_bytes, empty_tile
 from ros2_spatial_ttt.memory.votes import empty_votes, vote_frequencies
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
@@ -75,6 +80,7 @@ class SpatialMemory:
             self.config.model, self.config.backend, threads=self.config.threads
         )
         self.manifest = self.runtime.manifest
+        self.config = _named(self.config, self.manifest.labels)
         self.grid = TileGrid(self.config.tiles)
         self._omega = {
             **self.runtime.omega,
@@ -113,7 +119,7 @@ class SpatialMemory:
         with self._write_lock:
             self._count('received')
             try:
-                check_content(frame)
+                check_content(frame, depth_needed=not self.manifest.predicts_depth)
                 if self._gate.jumped_back(frame) and self.config.gate.time_jump == 'reset':
                     _LOG.warning('time went back (a bag loops?): the memory starts anew')
                     self._reset()
@@ -192,6 +198,8 @@ class SpatialMemory:
             self._state = replace(
                 state,
                 tiles=MappingProxyType(tiles),
+                # What the cameras just saw may be what is to be forgotten.
+                backbones=MappingProxyType({} if gone else state.backbones),
                 evidence=state.evidence.without(
                     lambda k: (
                         (region is None or bool(region.contains(_looked_at(k))))
@@ -300,9 +308,13 @@ class SpatialMemory:
     @property
     def state_bytes(self) -> int:
         """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
-        evidence = bank_bytes(self.config.evidence, self.manifest.tokens)
+        rows, columns = self.manifest.sample_grid
+        looks = rows * columns * self.manifest.embedding
+        evidence = bank_bytes(self.config.evidence, self.manifest.tokens, looks)
         shared = sum(array.nbytes for array in shared_tensors(self._state).values())
-        return budget_bytes(self.config.tiles) + evidence + shared
+        backbone = sum(array.nbytes for array in self.runtime.initial_state().values())
+        cameras = max(len(self._state.backbones), 1)
+        return budget_bytes(self.config.tiles) + evidence + shared + cameras * backbone
 
     # Inside the write lock.
 
@@ -391,11 +403,19 @@ class SpatialMemory:
 
     def _used_bytes(self, state: MemoryState) -> int:
         tiles = sum(tile.nbytes for tile in state.tiles.values())
-        return tiles + state.evidence.nbytes
+        backbones = sum(array.nbytes for array in backbone_tensors(state).values())
+        return tiles + state.evidence.nbytes + backbones
 
     def _count(self, name: str) -> None:
         with self._count_lock:
             self._counts[name] += 1
+
+
+def _named(config: MemoryConfig, labels: tuple[str, ...]) -> MemoryConfig:
+    """Return the config with the model's names where it gives none."""
+    if config.votes.names:
+        return config
+    return replace(config, votes=replace(config.votes, labels=','.join(labels)))
 
 
 def _looked_at(keyframe: Keyframe) -> NDArray[np.float64]:

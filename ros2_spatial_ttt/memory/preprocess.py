@@ -76,7 +76,6 @@ class CameraTokens:
 
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Return the frame at the model's size, sharing no array with it."""
-        assert frame.depth is not None
         return PreparedFrame(
             camera=frame.camera,
             stamp_ns=frame.stamp_ns,
@@ -87,8 +86,10 @@ class CameraTokens:
             map_T_camera=frame.map_T_camera.copy(),
         )
 
-    def _token_depth(self, depth: NDArray) -> NDArray[np.float32]:
+    def _token_depth(self, depth: NDArray | None) -> NDArray[np.float32]:
         """Return the lower median of five pixels per token, (T,) m, so that edges stay crisp."""
+        if depth is None:
+            return np.zeros(len(self.ray), np.float32)
         sample = depth[self._v, self._u]
         metres = sample * np.float32(0.001) if sample.dtype == np.uint16 else sample
         metres = metres.astype(np.float32)

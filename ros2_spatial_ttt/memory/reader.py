@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from ros2_spatial_ttt.memory.evidence import LOOK_SCALE, Keyframe, View
 from ros2_spatial_ttt.memory.field import (
     COLOUR,
     EMBEDDING,
@@ -24,7 +25,7 @@ from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
 from ros2_spatial_ttt.runtime.base import Runtime
 
-__all__ = ['Beliefs', 'FieldPoints', 'Reader']
+__all__ = ['Beliefs', 'FieldPoints', 'Likeness', 'Reader']
 
 
 # Below this seen channel, or this length of a mean embedding, a look is extrapolation.
@@ -67,6 +68,23 @@ class FieldPoints:
         return FieldPoints(
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         )
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much n places look like an example.
+
+    Attributes:
+        score: (n,) cosine, -1..1. bearing: (n,) rad in the map plane, from the place to the side
+            that it looks most like the example from.
+    """
+
+    score: NDArray[np.float32]
+    bearing: NDArray[np.float32]
+
+    def kept(self, mask: NDArray) -> Likeness:
+        """Return the places where ``mask`` (n,) is true."""
+        return Likeness(self.score[mask], self.bearing[mask])
 
 
 @dataclass(frozen=True)
@@ -113,14 +131,17 @@ class Reader:
         self._vote_omega = vote_omega
         self._views: WeakKeyDictionary[Tile, _TileView] = WeakKeyDictionary()
         self._beliefs: WeakKeyDictionary[Tile, Beliefs] = WeakKeyDictionary()
+        self._sights: WeakKeyDictionary[Keyframe, tuple[Lens, NDArray[np.float32]]] = (
+            WeakKeyDictionary()
+        )
 
     def places(self, state: MemoryState) -> FieldPoints:
         """Return what the memory says at all tabled places, each place by its own tile only."""
         parts = [self._view(tile, state.lens).places for tile in state.tiles.values()]
         return FieldPoints.joined(parts) if parts else _nothing(np.zeros((0, 3)))
 
-    def likeness(self, state: MemoryState, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how much each place of ``places(state)`` looks like an example, (n,), -1..1.
+    def likeness(self, state: MemoryState, embeddings: NDArray[np.float32]) -> Likeness:
+        """Return how much each place of ``places(state)`` looks like an example.
 
         The fast weights are read with the question: phi(p)^T (W e), divided by |W^T phi(p)|, both
         through the lens; the best over the sectors a place was seen from and over the windows of
@@ -131,19 +152,47 @@ class Reader:
             embeddings: (k, E) unit, of the example's windows.
         """
         lens = state.lens
-        question = lens.matrix @ lens.through(embeddings).T  # (E, k)
-        parts = []
+        question = _question(lens, embeddings)
+        scores, bearings = [], []
         for tile in state.tiles.values():
             view = self._view(tile, lens)
             best = np.full(len(view.places), -1.0, np.float32)
+            bearing = np.zeros(len(view.places), np.float32)
             for sector, scale in view.scale.items():
                 weight = tile.appearance[sector].weight
                 asked = weight[:, EMBEDDING] @ question
                 asked -= np.outer(weight[:, SEEN], lens.mean @ question)  # (D, k)
-                score = (view.key @ asked).max(axis=1) * scale
-                np.maximum(best, np.where(scale > 0, score, -1.0), out=best)
-            parts.append(best)
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+                score = np.where(scale > 0, (view.key @ asked).max(axis=1) * scale, -1.0)
+                bearing[score > best] = _bearing(sector, self._runtime.manifest.sectors)
+                np.maximum(best, score, out=best)
+            scores.append(best)
+            bearings.append(bearing)
+        nothing = np.zeros(0, np.float32)
+        return Likeness(np.concatenate([nothing, *scores]), np.concatenate([nothing, *bearings]))
+
+    def lookalikes(
+        self, state: MemoryState, embedding: NDArray[np.float32], *, most: int
+    ) -> list[View]:
+        """Return the samples of all keyframes that look most like an example, best first.
+
+        Args:
+            state: whose keyframes are searched, as far as they keep their looks.
+            embedding: (E,) unit, of the example.
+            most: how many at most.
+        """
+        keyframes = [k for k in state.evidence.keyframes if len(k.looks)]
+        if not keyframes:
+            return []
+        question = _question(state.lens, embedding[None])
+        mean = state.lens.mean @ question
+        rows = []
+        for keyframe in keyframes:
+            looks = keyframe.looks.astype(np.float32) / LOOK_SCALE
+            rows.append((looks @ question - mean)[:, 0] * self._seen(keyframe, state.lens))
+        score = np.stack(rows)
+        best = np.argsort(-score, axis=None, kind='stable')[:most]
+        grid = self._runtime.manifest.sample_grid
+        return [keyframes[i // score.shape[1]].at_cell(i % score.shape[1], grid) for i in best]
 
     def beliefs(self, state: MemoryState) -> Beliefs | None:
         """Return what is believed at all places of votes, each by its own tile; None = nothing."""
@@ -186,6 +235,17 @@ class Reader:
             )
             self._beliefs[tile] = known
         return known
+
+    def _seen(self, keyframe: Keyframe, lens: Lens) -> NDArray[np.float32]:
+        """Return 1 / length of each sample's look through the lens, (S,); 0 where none is kept."""
+        known = self._sights.get(keyframe)
+        if known is None or known[0] is not lens:
+            looks = keyframe.looks.astype(np.float32) / LOOK_SCALE
+            length = np.linalg.norm((looks - lens.mean) @ lens.matrix, axis=1)
+            scale = np.where(keyframe.looks.any(axis=1), 1.0 / np.maximum(length, 1e-6), 0.0)
+            known = lens, scale.astype(np.float32)
+            self._sights[keyframe] = known
+        return known[1]
 
     def _view(self, tile: Tile, lens: Lens) -> _TileView:
         view = self._views.get(tile)
@@ -235,6 +295,16 @@ class Reader:
             last_seen_ns=nothing.last_seen_ns,
             count=nothing.count,
         ), scale
+
+
+def _bearing(sector: int, sectors: int) -> float:
+    """Return the middle of a compass sector, rad; see ``tiles.sector_of``."""
+    return float((sector + 0.5) / sectors * 2.0 * np.pi - np.pi)
+
+
+def _question(lens: Lens, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return embeddings (k, E) as they are asked of what lies before the lens, (E, k)."""
+    return np.asarray(lens.matrix @ lens.through(embeddings).T, np.float32)
 
 
 def _through(field: FieldState, lens: Lens) -> FieldState:

@@ -27,14 +27,19 @@ from ros2_spatial_ttt.memory.evidence import EvidenceBank, Keyframe
 from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
 from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.places import PlaceTable
-from ros2_spatial_ttt.memory.state import MemoryState, shared_tensors, tile_tensors
+from ros2_spatial_ttt.memory.state import (
+    MemoryState,
+    backbone_tensors,
+    shared_tensors,
+    tile_tensors,
+)
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
-from ros2_spatial_ttt.runtime.base import Manifest
+from ros2_spatial_ttt.runtime.base import Manifest, State
 from ros2_spatial_ttt.types import Intrinsics
 
 __all__ = ['FORMAT_VERSION', 'TileShelf', 'load_state', 'save_state']
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def save_state(
@@ -52,7 +57,7 @@ def save_state(
     Raises:
         SnapshotError: the file cannot be written.
     """
-    tensors = shared_tensors(state)
+    tensors = shared_tensors(state) | backbone_tensors(state)
     tiles = [*state.tiles.values(), *(shelf.get(index) for index in sorted(state.on_disk))]
     for tile in tiles:
         name = _tile_name(tile.index)
@@ -61,6 +66,7 @@ def save_state(
     for number, keyframe in enumerate(state.evidence.keyframes):
         tensors[f'keyframe/{number}/jpeg'] = np.frombuffer(keyframe.jpeg, np.uint8)
         tensors[f'keyframe/{number}/depth'] = keyframe.depth
+        tensors[f'keyframe/{number}/looks'] = keyframe.looks
         tensors[f'keyframe/{number}/map_T_camera'] = keyframe.map_T_camera
         keyframes.append(_keyframe_header(keyframe))
     meta = {
@@ -68,6 +74,7 @@ def save_state(
         'model_hash': manifest.hash,
         'tiles': [[*tile.index, tile.used] for tile in tiles],
         'keyframes': keyframes,
+        'cameras': [*state.backbones],
         'chunks': state.chunks,
         'newest_ns': state.newest_ns,
         'camera_width': state.camera_width,
@@ -113,6 +120,7 @@ def load_state(
         tiles=MappingProxyType({tile.index: tile for tile in tiles[:resident]}),
         on_disk=frozenset(tile.index for tile in spilled),
         evidence=EvidenceBank(tuple(_keyframes(tensors, meta['keyframes']))),
+        backbones=_backbones(tensors, meta['cameras'], manifest, path),
         chunks=meta['chunks'],
         newest_ns=meta['newest_ns'],
         camera_width=meta['camera_width'],
@@ -276,16 +284,39 @@ def _places_of(tensors: dict[str, NDArray], label: str) -> PlaceTable:
 def _field_of(
     tensors: dict[str, NDArray], label: str, template: FieldState, path: Path
 ) -> FieldState:
-    out = {}
-    for name, expected in template.tensors().items():
-        got = tensors.get(f'{label}/{name}')
-        if got is None or got.shape != expected.shape:
-            shape = 'missing' if got is None else got.shape
-            raise SnapshotError(f'{path}: {label}/{name} is {shape}, expected {expected.shape}')
-        if not np.isfinite(got).all():
-            raise SnapshotError(f'{path}: {label}/{name} holds numbers that are not finite')
-        out[name] = got
-    return FieldState(**out)
+    return FieldState(
+        **{
+            name: _checked(tensors, f'{label}/{name}', expected.shape, path)
+            for name, expected in template.tensors().items()
+        }
+    )
+
+
+def _backbones(
+    tensors: dict[str, NDArray], cameras: list[str], manifest: Manifest, path: Path
+) -> MappingProxyType[str, State]:
+    """Return the backbone's state of each camera, checked."""
+    return MappingProxyType(
+        {
+            camera: {
+                name: _checked(tensors, f'backbone/{number}/{name}', shape, path)
+                for name, shape in manifest.state.items()
+            }
+            for number, camera in enumerate(cameras)
+        }
+    )
+
+
+def _checked(
+    tensors: dict[str, NDArray], name: str, shape: tuple[int, ...], path: Path
+) -> NDArray:
+    got = tensors.get(name)
+    if got is None or got.shape != shape:
+        found = 'missing' if got is None else got.shape
+        raise SnapshotError(f'{path}: {name} is {found}, expected {shape}')
+    if not np.isfinite(got).all():
+        raise SnapshotError(f'{path}: {name} holds numbers that are not finite')
+    return got
 
 
 def _keyframe_header(keyframe: Keyframe) -> dict[str, Any]:
@@ -308,6 +339,7 @@ def _keyframes(tensors: dict[str, NDArray], headers: list[dict[str, Any]]) -> li
                 map_T_camera=tensors[f'keyframe/{number}/map_T_camera'],
                 jpeg=tensors[f'keyframe/{number}/jpeg'].tobytes(),
                 depth=tensors[f'keyframe/{number}/depth'],
+                looks=tensors[f'keyframe/{number}/looks'],
                 intrinsics=Intrinsics(width, height, fx, fy, cx, cy, tuple(distortion), model),
             )
         )

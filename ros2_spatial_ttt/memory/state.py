@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,8 +14,19 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.memory.evidence import EvidenceBank
 from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
+from ros2_spatial_ttt.runtime.base import State
 
-__all__ = ['MemoryState', 'shared_tensors', 'state_hash', 'tile_tensors']
+__all__ = [
+    'MOST_CAMERAS',
+    'MemoryState',
+    'backbone_tensors',
+    'shared_tensors',
+    'state_hash',
+    'tile_tensors',
+]
+
+# Cameras whose backbone keeps its state; one more starts anew with every turn.
+MOST_CAMERAS = 8
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,10 @@ class MemoryState:
     Attributes:
         statistics, lens: of all embeddings; how they are compared.
         tiles: in working memory. on_disk: indices of tiles in the tile directory.
-        evidence: keyframes. chunks: how many were written. newest_ns: stamp of the newest frame.
+        evidence: keyframes.
+        backbones: {camera: state of the network's backbone}, of at most ``MOST_CAMERAS`` cameras;
+            that which was written last stands at the end.
+        chunks: how many were written. newest_ns: stamp of the newest frame.
         camera_width: pixels of the newest camera image, the scale of example pictures.
         forgotten_tiles: how many tiles were lost for want of a tile directory.
     """
@@ -35,6 +49,7 @@ class MemoryState:
     tiles: MappingProxyType[TileIndex, Tile] = field(default_factory=lambda: MappingProxyType({}))
     on_disk: frozenset[TileIndex] = frozenset()
     evidence: EvidenceBank = EvidenceBank()
+    backbones: MappingProxyType[str, State] = field(default_factory=lambda: MappingProxyType({}))
     chunks: int = 0
     newest_ns: int = 0
     camera_width: int = 0
@@ -44,6 +59,21 @@ class MemoryState:
     def empty(width: int) -> MemoryState:
         """Return the state before anything was seen; ``width`` is that of an embedding."""
         return MemoryState(statistics=Statistics.empty(width), lens=Lens.identity(width))
+
+    def with_backbone(self, camera: str, backbone: State) -> MemoryState:
+        """Return the state with that of a camera's backbone; beyond the most, the oldest goes."""
+        others = {name: own for name, own in self.backbones.items() if name != camera}
+        kept = list(others.items())[-(MOST_CAMERAS - 1) :]
+        return replace(self, backbones=MappingProxyType(dict([*kept, (camera, backbone)])))
+
+
+def backbone_tensors(state: MemoryState) -> dict[str, NDArray]:
+    """Return {name: array} of the backbones, cameras by number."""
+    return {
+        f'backbone/{number}/{name}': array
+        for number, own in enumerate(state.backbones.values())
+        for name, array in own.items()
+    }
 
 
 def shared_tensors(state: MemoryState) -> dict[str, NDArray]:
@@ -72,9 +102,9 @@ def tile_tensors(tile: Tile) -> dict[str, NDArray]:
 
 
 def state_hash(state: MemoryState) -> str:
-    """Return the SHA-256 over tiles and keyframes, hex; equal states have equal hashes."""
+    """Return the SHA-256 over everything, hex; equal states have equal hashes."""
     digest = hashlib.sha256()
-    parts = [('', shared_tensors(state))]
+    parts = [('', shared_tensors(state)), (repr([*state.backbones]), backbone_tensors(state))]
     parts += [(repr(index), tile_tensors(state.tiles[index])) for index in sorted(state.tiles)]
     for label, tensors in parts:
         for name, array in sorted(tensors.items()):

@@ -58,7 +58,6 @@ NAMES = slice(6, None)  # 1 at the label
 # Information below this in a direction is nothing to forget.
 _NOTHING = 1e-6
 _MOMENTUM = 0.5
-_MOST_EVIDENCE = 1.5
 # Coefficients of five Newton-Schulz steps as published with LaCT (TTT_LAYER, Muon).
 _NEWTON_SCHULZ = (
     (4.0848, -6.8946, 2.9270),
@@ -126,13 +125,11 @@ def vote_values(label: Array, size: Array, yaw: Array, *, labels: int) -> NDArra
 
 
 def evidence(probability: Array) -> NDArray[np.float64]:
-    """Return the weight of votes (n,) that are right with this probability: half their log-odds.
+    """Return the weight of votes (n,) that are right with this probability: the probability.
 
-    A coin flip says nothing, whoever is nearly certain is bounded.
+    The field then holds, near a centre, how many right detections are to be expected there.
     """
-    sure = np.clip(probability, 0.5, 1.0)
-    odds = sure / np.maximum(1.0 - sure, 1e-3)
-    return np.asarray(np.minimum(0.5 * np.log(odds), _MOST_EVIDENCE))
+    return np.asarray(np.clip(probability, 0.0, 1.0), np.float64)
 
 
 def vote_frequencies(features: int, scale_m: float) -> NDArray[np.float32]:

@@ -39,7 +39,6 @@ from ros2_spatial_ttt.memory.votes import (
     SIZE,
     empty_votes,
     update_votes,
-    vote_channels,
 )
 from ros2_spatial_ttt.runtime.base import FieldKind, Runtime
 from ros2_spatial_ttt.types import Percept
@@ -86,12 +85,19 @@ class Writer:
         Raises:
             NotFinite: the update is unusable.
         """
-        measured = encoded(self._runtime, chunk, channels=vote_channels(len(self._names)))
+        camera = chunk[0].camera
+        before = state.backbones.get(camera) or self._runtime.initial_state()
+        measured, after = encoded(self._runtime, chunk, before, self._names)
+        if not all(np.isfinite(array.sum(dtype=np.float64)) for array in after.values()):
+            raise NotFinite(f'the backbone of camera {camera!r}')
         state = self._written(state, measured, chunk[-1].stamp_ns)
+        if after:
+            state = state.with_backbone(camera, after)
         evidence = state.evidence
-        for frame in chunk:
-            evidence = evidence.with_frame(frame, self._config.evidence)
-        assert measured.values is not None
+        assert measured.values is not None and measured.embedding is not None
+        # Rows of padding at the end of a partial chunk belong to no frame.
+        for frame, embedding in zip(chunk, measured.embedding, strict=False):
+            evidence = evidence.with_frame(frame, self._config.evidence, embedding)
         statistics = state.statistics.with_samples(measured.values[:, EMBEDDING])
         return replace(
             state,
@@ -148,13 +154,14 @@ class Writer:
         centre = self._grid.centre(tile.index)
         surface = (measured.surface - centre).astype(np.float32)
         free = (measured.free - centre).astype(np.float32)
+        weights = np.concatenate([measured.surface_weight, measured.free_weight])
         out = replace(
             tile,
-            geometry=self._updated_geometry(tile.geometry, surface, free),
+            geometry=self._updated_geometry(tile.geometry, surface, free, weights),
             used=chunk,
         )
         if measured.values is not None:
-            looks = self._updated_looks(tile, surface, measured.values)
+            looks = self._updated_looks(tile, surface, measured)
             out = replace(out, appearance=MappingProxyType(looks))
         if len(surface):
             places = tile.places.merged(
@@ -168,23 +175,33 @@ class Writer:
         return out
 
     def _updated_geometry(
-        self, state: FieldState, surface: NDArray[np.float32], free: NDArray[np.float32]
+        self,
+        state: FieldState,
+        surface: NDArray[np.float32],
+        free: NDArray[np.float32],
+        weights: NDArray[np.float32],
     ) -> FieldState:
         values = np.ones((len(surface) + len(free), GEOMETRY_CHANNELS), np.float32)
         values[len(surface) :, OCCUPIED] = 0.0
-        return self._update('geometry', state, np.concatenate([surface, free]), values)
+        points = np.concatenate([surface, free])
+        return self._update('geometry', state, points, values, weights)
 
     def _updated_looks(
-        self, tile: Tile, surface: NDArray[np.float32], values: NDArray[np.float32]
+        self, tile: Tile, surface: NDArray[np.float32], measured: Measured
     ) -> dict[int, FieldState]:
-        manifest = self._runtime.manifest
+        manifest, values = self._runtime.manifest, measured.values
+        assert values is not None
         sectors = sector_of(values[:, VIEW], manifest.sectors)
         empty = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
         looks = dict(tile.appearance)
         for sector in np.unique(sectors).tolist():
             rows = sectors == sector
             looks[sector] = self._update(
-                'appearance', looks.get(sector, empty), surface[rows], values[rows]
+                'appearance',
+                looks.get(sector, empty),
+                surface[rows],
+                values[rows],
+                measured.surface_weight[rows],
             )
         return looks
 
@@ -244,8 +261,8 @@ class Writer:
         state: FieldState,
         points: NDArray[np.float32],
         values: NDArray[np.float32],
+        weights: NDArray[np.float32],
     ) -> FieldState:
-        weights = np.ones(len(points), np.float32)
         return self._runtime.update(
             kind, state, _padded(points), _padded(values), _padded(weights)
         )

@@ -18,16 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import BadRequest
-from ros2_spatial_ttt.geometry import box_distance, invert_transform, transform_points
+from ros2_spatial_ttt.geometry import invert_transform, transform_points
+from ros2_spatial_ttt.query.intervals import (
+    Z90,
+    around,
+    edge_interval,
+    gap,
+    gap_interval,
+    number_of,
+    radius90,
+)
 from ros2_spatial_ttt.types import Answer, Instance, Query, QueryType, ResultCode
 
-__all__ = ['DEFAULT_RESULTS', 'Z90', 'ThingSource', 'answer', 'distance_to', 'not_found', 'terms']
+__all__ = ['DEFAULT_RESULTS', 'ThingSource', 'answer', 'distance_to', 'not_found', 'terms']
 
-Z90 = 1.6449  # half width of the 90 % interval of a normal distribution, in standard deviations
 DEFAULT_RESULTS = 10
-# Relative error (one sigma) of an edge of a box as it is remembered.
-_EDGE_SHARE = 0.08
-_EDGE_M = 0.03
 
 
 class ThingSource(Protocol):
@@ -102,7 +107,7 @@ def not_found(source: ThingSource, query: Query, guesses: Sequence[Instance] = (
     return Answer(
         code=ResultCode.NOT_FOUND,
         message=message,
-        instances=tuple(guesses[: query.max_results or DEFAULT_RESULTS]),
+        instances=_shown(guesses, query),
         value=0.0,
         value_low=0.0,
         value_high=float(bool(guesses)),
@@ -118,13 +123,10 @@ def distance_to(instance: Instance, observer: NDArray[np.float64]) -> Answer:
     metres = float(np.linalg.norm(apart))
     along = apart / max(metres, 1e-9)
     deviation = math.sqrt(float(along @ instance.covariance @ along))
-    low, high = _around(metres, deviation, least=0.0)
-    return Answer(
-        code=ResultCode.OK,
-        instances=(instance,),
-        value=metres,
-        value_low=low,
-        value_high=high,
+    low, high = around(metres, deviation, least=0.0)
+    return _told(
+        (instance,),
+        (metres, low, high),
         unit='m',
         sentence=f'It is {metres:.2f} m away ({low:.2f} to {high:.2f} m).',
         confidence=instance.confidence,
@@ -135,66 +137,49 @@ def distance_to(instance: Instance, observer: NDArray[np.float64]) -> Answer:
 
 
 def _locate(source: ThingSource, query: Query) -> Answer:
-    found = source.instances(_one(query), query)
-    sure = _sure(source, found)
+    found, sure = _asked(source, _one(query), query)
     if not sure:
         return not_found(source, query, found)
-    shown = found[: query.max_results or DEFAULT_RESULTS]
     x, y, z = sure[0].position
-    count, low, high = _number_of(found, sure)
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(shown),
-        value=count,
-        value_low=low,
-        value_high=high,
-        unit='1',
+    return _told(
+        _shown(found, query),
+        number_of(found, sure),
         sentence=f'It is at ({x:.2f}, {y:.2f}, {z:.2f}) m, '
-        f'give or take {_radius90(sure[0]):.2f} m.',
+        f'give or take {radius90(sure[0]):.2f} m{_witness(sure[0])}.',
         confidence=sure[0].confidence,
     )
 
 
+def _witness(instance: Instance) -> str:
+    return '; a keyframe confirms it' if instance.confirmed else ''
+
+
 def _count(source: ThingSource, query: Query) -> Answer:
-    term = _one(query)
-    found = source.instances(term, query)
-    sure = _sure(source, found)
+    found, sure = _asked(source, _one(query), query)
     if not sure:
         return not_found(source, query, found)
     # How sure one is of the number: of every instance being what it is, and none missed.
-    count, low, high = _number_of(found, sure)
     doubt = [min(i.confidence, 1.0) if i in sure else 1.0 - i.confidence for i in found]
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(sure[: query.max_results or DEFAULT_RESULTS]),
-        value=count,
-        value_low=low,
-        value_high=high,
-        unit='1',
+    return _told(
+        _shown(sure, query),
+        number_of(found, sure),
         sentence=f'I know of {len(sure)}.',
         confidence=float(np.prod(doubt)),
     )
 
 
 def _exists(source: ThingSource, query: Query) -> Answer:
-    found = source.instances(_one(query), query)
-    sure = _sure(source, found)
+    found, sure = _asked(source, _one(query), query)
     if not sure:
         absent = not_found(source, query, found)
-        if absent.code == ResultCode.NOT_FOUND:
-            high = float(bool(found) and found[0].confidence > 0.05)
-            absent = replace(
-                absent, value_high=high, sentence='No, nothing like it was seen there.'
-            )
-        return absent
+        if absent.code != ResultCode.NOT_FOUND:
+            return absent
+        high = float(bool(found) and found[0].confidence > 0.05)
+        return replace(absent, value_high=high, sentence='No, nothing like it was seen there.')
     confidence = sure[0].confidence
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(found[: query.max_results or DEFAULT_RESULTS]),
-        value=1.0,
-        value_low=float(confidence >= 0.95),
-        value_high=1.0,
-        unit='1',
+    return _told(
+        _shown(found, query),
+        (1.0, float(confidence >= 0.95), 1.0),
         sentence='Yes, there is.',
         confidence=confidence,
     )
@@ -211,25 +196,21 @@ def _distance(source: ThingSource, query: Query) -> Answer:
         )
     ends = []
     for name in names:
-        found = source.instances(name, query)
-        sure = _sure(source, found)
+        found, sure = _asked(source, name, query)
         if not sure:
             return not_found(source, query, found)
         # A name means any of its things, a picture the one it shows.
         ends.append(sure[:1] if name.startswith('@') else sure)
     a, b = min(
         ((a, b) for a in ends[0] for b in ends[1] if a.id != b.id or names[0] == names[1]),
-        key=lambda pair: _gap(*pair),
+        key=lambda pair: gap(*pair),
         default=(ends[0][0], ends[1][0]),
     )
-    metres = _gap(a, b)
-    low, high = _around(metres, _gap_deviation(a, b), least=0.0)
-    return Answer(
-        code=ResultCode.OK,
-        instances=(a, b),
-        value=metres,
-        value_low=low,
-        value_high=high,
+    metres = gap(a, b)
+    low, high = gap_interval(a, b)
+    return _told(
+        (a, b),
+        (metres, low, high),
         unit='m',
         sentence=f'They are {metres:.2f} m apart ({low:.2f} to {high:.2f} m).',
         confidence=min(a.confidence, b.confidence),
@@ -246,13 +227,9 @@ def _direction(source: ThingSource, query: Query) -> Answer:
     x, y, _ = transform_points(invert_transform(viewpoint), first.position)
     bearing, metres = math.atan2(y, x), max(math.hypot(x, y), 0.05)
     deviation = math.sqrt(float(np.trace(first.covariance[:2, :2])) / 2.0) / metres
-    low, high = _around(bearing, min(deviation, math.pi / Z90))
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(sure[: query.max_results or DEFAULT_RESULTS]),
-        value=bearing,
-        value_low=low,
-        value_high=high,
+    return _told(
+        _shown(sure, query),
+        (bearing, *around(bearing, min(deviation, math.pi / Z90))),
         unit='rad',
         sentence=f'It is {_side(bearing)}, {metres:.2f} m away.',
         confidence=first.confidence,
@@ -267,13 +244,9 @@ def _size(source: ThingSource, query: Query) -> Answer:
     first = sure[0]
     length, width, height = first.size
     edge = float(first.size.max())
-    low, high = _around(edge, _EDGE_SHARE * edge + _EDGE_M, least=0.0)
-    return Answer(
-        code=ResultCode.OK,
-        instances=(first,),
-        value=edge,
-        value_low=low,
-        value_high=high,
+    return _told(
+        (first,),
+        (edge, *edge_interval(first)),
         unit='m',
         sentence=f'It is {length:.2f} by {width:.2f} m and {height:.2f} m high.',
         confidence=first.confidence,
@@ -286,20 +259,16 @@ def _order(source: ThingSource, query: Query) -> Answer:
         raise BadRequest(f'ORDER is of two things or more, got {len(names)}; name them all')
     firsts = []
     for name in names:
-        found = source.instances(name, query)
-        sure = _sure(source, found)
+        found, sure = _asked(source, name, query)
         if not sure:
             return not_found(source, query, found)
         firsts.append(min(sure, key=lambda i: i.first_seen_ns))
     firsts.sort(key=lambda i: i.first_seen_ns)
     words = ', then '.join(i.label or f'#{i.id}' for i in firsts)
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(firsts),
-        value=float(len(firsts)),
-        value_low=float(len(firsts)),
-        value_high=float(len(firsts)),
-        unit='1',
+    count = float(len(firsts))
+    return _told(
+        firsts,
+        (count, count, count),
         sentence=f'First seen: {words}.',
         confidence=min(i.confidence for i in firsts),
     )
@@ -309,26 +278,22 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
     names = terms(query)
     if len(names) < 2:
         return _nearest_to_viewpoint(source, query)
-    found = source.instances(names[0], query)
-    anchors = _sure(source, found)
+    found, anchors = _asked(source, names[0], query)
     if not anchors:
         return not_found(source, query, found)
     anchor, ranked = anchors[0], []
     for name in names[1:]:
         sure = _sure(source, source.instances(name, query))
         if sure:
-            ranked.append(min(sure, key=lambda i: _gap(anchor, i)))
+            ranked.append(min(sure, key=lambda i: gap(anchor, i)))
     if not ranked:
         return not_found(source, query)
-    ranked.sort(key=lambda i: _gap(anchor, i))
-    metres = _gap(anchor, ranked[0])
-    low, high = _around(metres, _gap_deviation(anchor, ranked[0]), least=0.0)
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(ranked),
-        value=metres,
-        value_low=low,
-        value_high=high,
+    ranked.sort(key=lambda i: gap(anchor, i))
+    metres = gap(anchor, ranked[0])
+    low, high = gap_interval(anchor, ranked[0])
+    return _told(
+        ranked,
+        (metres, low, high),
         unit='m',
         sentence=f'Nearest is the {ranked[0].label}, {metres:.2f} m away.',
         confidence=min(anchor.confidence, ranked[0].confidence),
@@ -339,11 +304,9 @@ def _room_size(source: ThingSource, query: Query) -> Answer:
     area, low, high = source.floor_area(query)
     if area <= 0.0:
         return not_found(source, query)
-    return Answer(
-        code=ResultCode.OK,
-        value=area,
-        value_low=low,
-        value_high=high,
+    return _told(
+        (),
+        (area, low, high),
         unit='m²',
         sentence=f'I have seen {area:.1f} m² of floor ({low:.1f} to {high:.1f} m²).',
         confidence=0.9,
@@ -366,6 +329,32 @@ _HANDLERS: dict[QueryType, Callable[[ThingSource, Query], Answer]] = {
 # Parts of answers.
 
 
+def _told(
+    instances: Sequence[Instance],
+    number: tuple[float, float, float],
+    *,
+    sentence: str,
+    confidence: float,
+    unit: str = '1',
+) -> Answer:
+    """Return the answer OK with a number and its 90 % interval."""
+    value, low, high = number
+    return Answer(
+        code=ResultCode.OK,
+        instances=tuple(instances),
+        value=value,
+        value_low=low,
+        value_high=high,
+        unit=unit,
+        sentence=sentence,
+        confidence=confidence,
+    )
+
+
+def _shown(found: Sequence[Instance], query: Query) -> tuple[Instance, ...]:
+    return tuple(found[: query.max_results or DEFAULT_RESULTS])
+
+
 def _one(query: Query) -> str:
     names = terms(query)
     if len(names) != 1:
@@ -384,6 +373,12 @@ def _viewpoint(query: Query) -> NDArray[np.float64]:
     return query.viewpoint
 
 
+def _asked(source: ThingSource, term: str, query: Query) -> tuple[list[Instance], list[Instance]]:
+    """Return all instances of a term and, of these, the sure ones."""
+    found = source.instances(term, query)
+    return found, _sure(source, found)
+
+
 def _sure(source: ThingSource, found: Sequence[Instance]) -> list[Instance]:
     return [i for i in found if i.confidence >= source.found_threshold]
 
@@ -398,46 +393,7 @@ def _nearest_to_viewpoint(source: ThingSource, query: Query) -> Answer:
     sure = _by_distance(_sure(source, found), observer)
     if not sure:
         return not_found(source, query, found)
-    shown = tuple(sure[: query.max_results or DEFAULT_RESULTS])
-    return replace(distance_to(sure[0], observer), instances=shown)
-
-
-def _gap(a: Instance, b: Instance) -> float:
-    return box_distance(a.position, _extent(a), a.yaw, b.position, _extent(b), b.yaw)
-
-
-def _extent(instance: Instance) -> NDArray[np.float64]:
-    """Return the box of a named thing; what was found by a picture is known as a place only."""
-    return instance.size if instance.label else np.zeros(3)
-
-
-def _gap_deviation(a: Instance, b: Instance) -> float:
-    """Return one standard deviation of the gap: of both positions and of both extents."""
-    apart = a.position - b.position
-    along = apart / max(float(np.linalg.norm(apart)), 1e-9)
-    extents = 0.5 * _EDGE_SHARE * np.array([_extent(a).max(), _extent(b).max()])
-    return math.sqrt(
-        float(along @ (a.covariance + b.covariance) @ along) + float(extents @ extents)
-    )
-
-
-def _number_of(found: Sequence[Instance], sure: Sequence[Instance]) -> tuple[float, float, float]:
-    """Return the count of sure instances and its 90 % interval.
-
-    Each is there with its confidence; the interval is widened to hold what was counted.
-    """
-    count, mean = float(len(sure)), sum(i.confidence for i in found)
-    deviation = math.sqrt(sum(i.confidence * (1.0 - i.confidence) for i in found))
-    low, high = _around(mean, deviation, least=0.0)
-    return count, min(low, count), max(min(float(len(found)), high), count)
-
-
-def _around(value: float, deviation: float, *, least: float = -math.inf) -> tuple[float, float]:
-    return max(least, value - Z90 * deviation), value + Z90 * deviation
-
-
-def _radius90(instance: Instance) -> float:
-    return Z90 * float(np.sqrt(np.linalg.eigvalsh(instance.covariance)[-1]))
+    return replace(distance_to(sure[0], observer), instances=_shown(sure, query))
 
 
 def _side(bearing: float) -> str:

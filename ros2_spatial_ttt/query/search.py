@@ -16,7 +16,7 @@ from ros2_spatial_ttt.memory.reader import FieldPoints
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.types import Example
 
-__all__ = ['Peak', 'example_windows', 'peaks']
+__all__ = ['Cut', 'Peak', 'example_windows', 'middle_cut', 'peaks']
 
 # Places within this share of the separation belong to a peak and refine its position.
 _SUPPORT = 0.5
@@ -46,6 +46,19 @@ class Peak:
     count: int
 
 
+@dataclass(frozen=True)
+class Cut:
+    """One window around the middle of an example.
+
+    Attributes:
+        window: (window, window, 3) uint8 RGB at the model's scale.
+        middle: pixel (x, y) of the window where the middle of the example is.
+    """
+
+    window: NDArray[np.uint8]
+    middle: tuple[float, float]
+
+
 def example_windows(example: Example, manifest: Manifest, camera_width: int) -> NDArray[np.uint8]:
     """Return the example at the model's scale, cut into windows (n, window, window, 3) RGB.
 
@@ -64,9 +77,7 @@ def example_windows(example: Example, manifest: Manifest, camera_width: int) -> 
             'send rgb8 or bgr8'
         )
     x, y, width, height = _checked_roi(example)
-    scale = manifest.image_width / (camera_width or 2 * manifest.image_width)
-    centre = np.array([x + width / 2, y + height / 2])
-    reach = manifest.window / scale  # camera pixels that one window covers
+    centre, reach = np.array([x + width / 2, y + height / 2]), _reach(manifest, camera_width)
     columns, rows = (_window_count(side, reach) for side in (width, height))
     offsets_x = _window_offsets(width, reach, columns)
     offsets_y = _window_offsets(height, reach, rows)
@@ -77,6 +88,25 @@ def example_windows(example: Example, manifest: Manifest, camera_width: int) -> 
             for dx in offsets_x
         ]
     )
+
+
+def middle_cut(example: Example, manifest: Manifest, camera_width: int) -> Cut:
+    """Return the window around the middle of an example that ``example_windows`` took.
+
+    The window lies inside the image where that is possible, so the middle may be off its centre.
+    """
+    x, y, width, height = _checked_roi(example)
+    centre, reach = np.array([x + width / 2, y + height / 2]), _reach(manifest, camera_width)
+    size = round(reach)
+    corner = _corner(example.image, centre, size)
+    missing = np.maximum(corner + size - np.array(example.image.shape[1::-1]), 0)
+    u, v = (centre - corner + missing // 2) * manifest.window / size - 0.5
+    return Cut(_cut(example.image, centre, reach, manifest.window), (float(u), float(v)))
+
+
+def _reach(manifest: Manifest, camera_width: int) -> float:
+    """Return how many camera pixels one window covers."""
+    return manifest.window * (camera_width or 2 * manifest.image_width) / manifest.image_width
 
 
 def _checked_roi(example: Example) -> tuple[int, int, int, int]:
@@ -107,10 +137,8 @@ def _cut(
     image: NDArray[np.uint8], centre: NDArray[np.float64], reach: float, window: int
 ) -> NDArray[np.uint8]:
     """Return the window around a pixel, shifted to lie inside the image where that is possible."""
-    rows, columns = image.shape[:2]
     size = round(reach)
-    left = round(float(np.clip(centre[0] - size / 2, 0, max(columns - size, 0))))
-    top = round(float(np.clip(centre[1] - size / 2, 0, max(rows - size, 0))))
+    left, top = _corner(image, centre, size)
     part: NDArray[Any] = image[top : top + size, left : left + size]
     missing_y, missing_x = size - part.shape[0], size - part.shape[1]
     if missing_x > 0 or missing_y > 0:
@@ -119,6 +147,12 @@ def _cut(
         part = cv2.copyMakeBorder(part, *borders, *sides, cv2.BORDER_REPLICATE)
     small: NDArray[Any] = cv2.resize(part, (window, window), interpolation=cv2.INTER_AREA)
     return small
+
+
+def _corner(image: NDArray[np.uint8], centre: NDArray[np.float64], size: int) -> NDArray[np.int64]:
+    """Return the upper left pixel (x, y) of the window around a pixel."""
+    most = np.maximum(np.array(image.shape[1::-1]) - size, 0)
+    return np.rint(np.clip(centre - size / 2, 0, most)).astype(np.int64)
 
 
 def peaks(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -12,13 +13,22 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import BadRequest
-from ros2_spatial_ttt.memory.reader import Beliefs, FieldPoints, Reader
+from ros2_spatial_ttt.memory.reader import Beliefs, FieldPoints, Likeness, Reader
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.votes import PRESENT
 from ros2_spatial_ttt.query import describe
-from ros2_spatial_ttt.query.names import named_things, singular
+from ros2_spatial_ttt.query.confirm import (
+    LOOKALIKES,
+    PROPOSALS,
+    Finding,
+    log_odds,
+    matched,
+    proposed_views,
+    weighed,
+)
+from ros2_spatial_ttt.query.names import Reading, named_things, singular
 from ros2_spatial_ttt.query.objects import ObjectRegistry
-from ros2_spatial_ttt.query.search import Peak, example_windows, peaks
+from ros2_spatial_ttt.query.search import Peak, example_windows, middle_cut, peaks
 from ros2_spatial_ttt.runtime.base import Runtime
 from ros2_spatial_ttt.types import Example, Instance, Query, Region
 
@@ -153,7 +163,12 @@ class MemorySource:
         beliefs = self._reader.beliefs(self._state)
         if beliefs is None:
             return []
-        found = named_things(beliefs, self.names.index(name), scale=self._certain(beliefs))
+        found = named_things(
+            beliefs,
+            self.names.index(name),
+            scale=self._certain(beliefs),
+            reading=Reading.from_manifest(self._runtime.manifest.detector),
+        )
         out: list[Instance] = []
         for thing in found:
             peak = thing.peak
@@ -183,20 +198,56 @@ class MemorySource:
         chosen = self._chosen(places, query)
         if not chosen.any():
             return []
-        score = self._reader.likeness(state, self._runtime.embed(windows))
+        most = min(query.max_results or 10, MOST_RESULTS)
+        confirm = self._config.read.confirm and bool(state.evidence.keyframes)
+        likeness = self._reader.likeness(state, self._runtime.embed(windows)).kept(chosen)
+        places = places.kept(chosen)
         found = peaks(
-            places.kept(chosen),
-            score[chosen],
+            places,
+            likeness.score,
             separation_m=self._config.read.separation_m,
-            most=min(query.max_results or 10, MOST_RESULTS),
+            # Matches take the place of the proposals around them.
+            most=most + 2 * PROPOSALS if confirm else most,
         )
-        half, slope = self._runtime.manifest.found_score
-        out = []
-        for rank, peak in enumerate(found):
-            confidence = float(1.0 / (1.0 + np.exp(-slope * (peak.score - half))))
-            pictured = rank < _MOST_PICTURES
-            out.append(self.instance(peak, confidence, label='', pictured=pictured))
+        if confirm:
+            findings = self._confirmed(example, query, found, places, likeness)
+        else:
+            found_score = self._runtime.manifest.found_score
+            findings = [Finding(peak, log_odds(peak.score, found_score, None)) for peak in found]
+        out: list[Instance] = []
+        for f in findings[:most]:
+            pictured = len(out) < _MOST_PICTURES
+            made = self.instance(f.peak, f.confidence, label='', pictured=pictured)
+            out.append(self._objects.remember(replace(made, confirmed=f.confirmed)))
         return out
+
+    def _confirmed(
+        self,
+        example: Example,
+        query: Query,
+        proposals: list[Peak],
+        places: FieldPoints,
+        likeness: Likeness,
+    ) -> list[Finding]:
+        """Return what the keyframes leave of the field's proposals, and what they add."""
+        state, manifest = self._state, self._runtime.manifest
+        cut = middle_cut(example, manifest, state.camera_width)
+        embedding = self._runtime.embed(cut.window[None])[0]
+        views = proposed_views(state.evidence, proposals, places, likeness, manifest.grid)
+        guesses = self._reader.lookalikes(state, embedding, most=LOOKALIKES)
+        matches = matched(cut, [*chain(*views), *guesses], manifest.grid)
+        if query.region is not None:
+            inside = query.region.contains
+            matches = [match for match in matches if inside(match.point[None])[0]]
+        return weighed(
+            proposals,
+            views,
+            matches,
+            places,
+            likeness,
+            separation_m=self._config.read.separation_m,
+            found_score=manifest.found_score,
+        )
 
     def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
         keep = self.is_surface(places)

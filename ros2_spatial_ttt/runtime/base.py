@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every backend offers, and the description of a model folder.
 
-Letters: F frames of a chunk, T tokens per frame, N samples, D field features, C channels of the
-appearance field, M points, E embedding width. All float32 unless said.
+Letters: F frames of a chunk, T tokens per frame, N samples, K names, D field features, C channels
+of the appearance field, M points, E embedding width. All float32 unless said.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -28,13 +30,19 @@ __all__ = [
     'Manifest',
     'Runtime',
     'Samples',
+    'State',
+    'Tokens',
     'load_frequencies',
+    'load_initial_state',
     'load_manifest',
 ]
 
-ARTEFACT_VERSION = 1
+ARTEFACT_VERSION = 2
 
 FieldKind = Literal['appearance', 'geometry']
+
+# What the backbone carries from chunk to chunk of one camera, by name; shapes never change.
+State = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class ChunkInput:
         ray: (T, 3) direction of each token in the optical frame, z = 1.
         tile_T_camera: (F, 3, 4) optical frame to tile, metres.
         frame_valid: (F,) 1 for a frame, 0 for padding.
+        camera_height: (F,) m of the camera above the floor.
+        heights: (F,) 1 = that height is known.
     """
 
     image: NDArray[np.uint8]
@@ -54,6 +64,35 @@ class ChunkInput:
     ray: NDArray[np.float32]
     tile_T_camera: NDArray[np.float32]
     frame_valid: NDArray[np.float32]
+    camera_height: NDArray[np.float32]
+    heights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the network says of every token of a chunk; all 0 in frames of padding.
+
+    Attributes:
+        names: (F, T, 1 + K) probabilities, background first.
+        centre: (F, T, 3) m in the tile, of the thing that a token belongs to.
+        spread: (F, T) m, expected error of ``centre``.
+        size: (F, T, 3) m, longer and shorter horizontal edge and height of that thing.
+        turn: (F, T, 2) cos and sin of twice the yaw of its longer edge in the map.
+        depth: (F, T) m as measured, else as predicted.
+        depth_spread: (F, T) expected relative error of ``depth``; 0 where it was measured.
+        point: (F, T, 3) m in the tile, of the surface that a token shows.
+        surprise: (F,) 0..2, how much a frame differs from what was predicted before it.
+    """
+
+    names: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    size: NDArray[np.float32]
+    turn: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    depth_spread: NDArray[np.float32]
+    point: NDArray[np.float32]
+    surprise: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -63,6 +102,7 @@ class Samples:
     Attributes:
         surface_points: (N, 3) m in the tile. surface_values: (N, C). surface_weights: (N,).
         free_points: (N', 3) m in the tile. free_weights: (N',).
+        tokens: None from a model that knows no names.
     """
 
     surface_points: NDArray[np.float32]
@@ -70,6 +110,12 @@ class Samples:
     surface_weights: NDArray[np.float32]
     free_points: NDArray[np.float32]
     free_weights: NDArray[np.float32]
+    tokens: Tokens | None = None
+
+    @staticmethod
+    def arrays() -> tuple[str, ...]:
+        """Return the names of the arrays that every model gives."""
+        return tuple(field.name for field in dataclasses.fields(Samples))[:-1]
 
 
 @dataclass(frozen=True)
@@ -78,21 +124,32 @@ class Manifest:
 
     Attributes:
         name: of the model. folder: where it lies. hash: SHA-256 over its files, hex.
+        network: 'spatial', or 'untrained' for random convolutions. precision: 'fp32' or 'fp16'.
         image_width, image_height: pixels of the encoder's input.
-        chunk_frames: F. grid: token rows and columns. window: pixels of an example picture.
+        chunk_frames: F. grid: rows and columns of tokens, at which depth goes in.
+        sample_grid: rows and columns of samples of a frame. window: pixels of an example picture.
         sectors: compass directions that looks are told apart by. embedding: E.
         appearance_features, geometry_features: D. appearance_channels: C.
-        found_score: (half, slope) of the logistic from read score to confidence.
+        predicts_depth: whether frames without measured depth can be used.
+        worst_depth: relative error at which a predicted depth makes no sample any more.
+        found_score: (half, slope) of the logistic from read score to confidence of an example.
         labels: class table; empty while nothing was trained.
+        detector: constants of ``memory/detect.py`` and of how names are read.
+        rule: constants of the field's update.
+        backbone: sizes of the backbone; empty without one.
+        state: shape of each array of the backbone's state.
     """
 
     name: str
     folder: Path
     hash: str
+    network: str
+    precision: str
     image_width: int
     image_height: int
     chunk_frames: int
     grid: tuple[int, int]
+    sample_grid: tuple[int, int]
     window: int
     sectors: int
     appearance_features: int
@@ -101,9 +158,14 @@ class Manifest:
     embedding: int
     depth_max_m: float
     free_margin_m: float
+    predicts_depth: bool
+    worst_depth: float
     found_score: tuple[float, float]
     labels: tuple[str, ...]
+    detector: dict[str, float]
     rule: dict[str, float]
+    backbone: dict[str, Any]
+    state: dict[str, tuple[int, ...]]
 
     @property
     def tokens(self) -> int:
@@ -126,8 +188,12 @@ class Runtime(Protocol):
     manifest: Manifest
     omega: dict[str, NDArray[np.float32]]
 
-    def encode(self, chunk: ChunkInput) -> Samples:
-        """Return the samples of a chunk, all F T of each kind."""
+    def initial_state(self) -> State:
+        """Return the backbone's state before the first chunk of a camera; {} without backbone."""
+        ...
+
+    def encode(self, chunk: ChunkInput, state: State) -> tuple[Samples, State]:
+        """Return the samples of a chunk and the next state; ``state`` is not changed."""
         ...
 
     def update(
@@ -164,6 +230,14 @@ def load_frequencies(manifest: Manifest) -> dict[str, NDArray[np.float32]]:
     """Return the key frequencies of a model folder."""
     omega = load_file(manifest.folder / 'omega.safetensors')
     return {name: omega[name] for name in ('appearance', 'geometry')}
+
+
+def load_initial_state(manifest: Manifest) -> State:
+    """Return the backbone's state before the first chunk; what the folder does not hold is 0."""
+    state = {name: np.zeros(shape, np.float32) for name, shape in manifest.state.items()}
+    if state:
+        state.update(load_file(manifest.folder / 'state.safetensors'))
+    return state
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -207,10 +281,13 @@ def _manifest(folder: Path, raw: dict[str, Any], digest: str) -> Manifest:
         name=str(raw['name']),
         folder=folder,
         hash=digest,
+        network=str(raw['network']),
+        precision=str(raw['precision']),
         image_width=int(raw['image']['width']),
         image_height=int(raw['image']['height']),
         chunk_frames=int(raw['chunk_frames']),
         grid=(int(raw['grid'][0]), int(raw['grid'][1])),
+        sample_grid=(int(raw['sample_grid'][0]), int(raw['sample_grid'][1])),
         window=int(raw['window']),
         sectors=int(raw['field']['sectors']),
         appearance_features=int(raw['field']['appearance_features']),
@@ -219,7 +296,12 @@ def _manifest(folder: Path, raw: dict[str, Any], digest: str) -> Manifest:
         embedding=int(raw['embedding']),
         depth_max_m=float(raw['depth_max_m']),
         free_margin_m=float(raw['free_margin_m']),
+        predicts_depth=bool(raw['predicts_depth']),
+        worst_depth=float(raw.get('worst_depth', 0.0)),
         found_score=(float(raw['found_score'][0]), float(raw['found_score'][1])),
         labels=tuple(raw['labels']),
+        detector={key: float(value) for key, value in raw['detector'].items()},
         rule={key: float(value) for key, value in raw['field']['rule'].items()},
+        backbone=raw.get('backbone', {}),
+        state={name: tuple(shape) for name, shape in raw['state'].items()},
     )

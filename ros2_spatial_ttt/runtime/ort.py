@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,13 @@ from ros2_spatial_ttt.runtime.base import (
     FieldKind,
     Manifest,
     Samples,
+    State,
+    Tokens,
     load_frequencies,
+    load_initial_state,
 )
 
-__all__ = ['OrtRuntime']
+__all__ = ['OrtRuntime', 'session_options']
 
 
 class OrtRuntime:
@@ -36,7 +38,10 @@ class OrtRuntime:
     def __init__(self, manifest: Manifest, *, threads: int) -> None:
         self.manifest = manifest
         self.omega = load_frequencies(manifest)
-        self._encode = _session(manifest.folder / 'encode.onnx', threads)
+        self._initial = load_initial_state(manifest)
+        self._encode = _session(manifest.folder / 'update.onnx', threads)
+        self._inputs = {value.name for value in self._encode.get_inputs()}
+        self._outputs = [value.name for value in self._encode.get_outputs()]
         # Many small calls: the writer runs several at once, which beats threads inside of one.
         self._update = {
             kind: _session(manifest.folder / f'{kind}_update.onnx', 1) for kind in self.omega
@@ -46,11 +51,20 @@ class OrtRuntime:
         }
         self._embed = _session(manifest.folder / 'embed.onnx', 1)
 
-    def encode(self, chunk: ChunkInput) -> Samples:
+    def initial_state(self) -> State:
+        """See ``Runtime.initial_state``."""
+        return self._initial
+
+    def encode(self, chunk: ChunkInput, state: State) -> tuple[Samples, State]:
         """See ``Runtime.encode``."""
-        feed = {field.name: getattr(chunk, field.name) for field in dataclasses.fields(chunk)}
-        names = [field.name for field in dataclasses.fields(Samples)]
-        return Samples(*self._encode.run(names, feed))
+        feed = {name: value for name, value in vars(chunk).items() if name in self._inputs}
+        feed |= {f'state/{name}': value for name, value in state.items()}
+        values = dict(zip(self._outputs, self._encode.run(self._outputs, feed), strict=True))
+        samples = Samples(
+            **{name: values[name] for name in Samples.arrays()},
+            tokens=Tokens(**_under('tokens/', values)) if self.manifest.labels else None,
+        )
+        return samples, _under('next_state/', values)
 
     def update(
         self,
@@ -81,7 +95,13 @@ class OrtRuntime:
         return embedding
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _under(prefix: str, values: dict[str, NDArray]) -> dict[str, NDArray]:
+    """Return the arrays whose name begins with a prefix, by the rest of it."""
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return the options of every session: quiet, on so many threads, kind to other programs."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -90,6 +110,11 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False
     # The robot's other programs need the cores between chunks.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    return options
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = session_options(threads)
     try:
         return onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
     except Exception as error:

@@ -29,6 +29,8 @@ def any_valid(item, value):
         return st.sampled_from(meta['choices'])
     if isinstance(value, str):
         return st.text(max_size=20)
+    if isinstance(value, bool):
+        return st.booleans()
     if isinstance(value, int):
         return st.integers(meta['low'], meta['high'])
     return st.floats(meta['low'], meta['high'])
@@ -50,7 +52,7 @@ def test_defaults_are_valid_and_documented():
     validate(MemoryConfig())
     for name, item, value in parameters(MemoryConfig()):
         assert item.metadata['doc'].endswith('.'), name
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             assert item.metadata['low'] < item.metadata['high'], name
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from ros2_spatial_ttt.config import EvidenceConfig
 from ros2_spatial_ttt.geometry import rotation_angle, transform_points
-from ros2_spatial_ttt.memory.evidence import EvidenceBank, bank_bytes
+from ros2_spatial_ttt.memory.evidence import LOOK_SCALE, EvidenceBank, bank_bytes
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
 
 
@@ -44,6 +44,51 @@ def test_the_bank_is_bounded_in_number_and_bytes(prepared, manifest, keyframes):
     assert len(bank.keyframes) == keyframes
     limit = bank_bytes(EvidenceConfig(keyframes=keyframes), manifest.tokens)
     assert 0 < bank.nbytes <= limit
+
+
+def test_looks_count_and_survive_their_packing(prepared, manifest, rng):
+    looks = rng.normal(size=(manifest.tokens, 16)).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    config = EvidenceConfig()
+    bare = bank_of(prepared[:1])
+    (keyframe,) = EvidenceBank().with_frame(prepared[0], config, looks).keyframes
+    assert np.abs(keyframe.looks / LOOK_SCALE - looks).max() <= 0.5 / LOOK_SCALE + 1e-6
+    assert keyframe.nbytes == bare.nbytes + looks.size
+    tokens = manifest.tokens
+    assert bank_bytes(config, tokens, looks.size) == bank_bytes(config, tokens) + 64 * looks.size
+
+
+def test_a_full_bank_takes_only_what_spreads_it(prepared):
+    """A frame nearer to a keyframe than keyframes are to each other does not come in."""
+    bank, config = bank_of(prepared, keyframes=4), EvidenceConfig(keyframes=4)
+    near = bank.keyframes[-1].map_T_camera.copy()
+    near[:3, 3] += (0.2, 0.0, 0.0)
+    beside = replace(prepared[0], map_T_camera=near)
+    assert bank.with_frame(beside, config) is bank
+    assert len(bank.with_frame(beside, EvidenceConfig(keyframes=5)).keyframes) == 5
+
+
+def test_views_from_the_asked_side_come_first(prepared, manifest):
+    bank, frame = bank_of(prepared), prepared[0]
+    point = seen_at(frame, manifest, 7, 10)
+    everyone = bank.views(point, manifest.grid, most=64)
+    assert len(everyone) > 1 and bank.views(point, manifest.grid, most=1) == everyone[:1]
+    for view in everyone:
+        away = view.keyframe.map_T_camera[:2, 3] - point[:2]
+        bearing = float(np.arctan2(away[1], away[0]))
+        first = bank.views(point, manifest.grid, most=1, bearing=bearing)[0]
+        assert first.keyframe is view.keyframe
+
+
+def test_the_point_at_a_pixel_is_what_was_measured(prepared, manifest):
+    frame = prepared[0]
+    (keyframe,) = bank_of([frame]).keyframes
+    u, v = (np.array([10, 7]) + 0.5) * manifest.stride - 0.5
+    expected = seen_at(frame, manifest, 7, 10)
+    assert np.allclose(keyframe.point_at(u, v, manifest.grid), expected, atol=0.01)
+    assert keyframe.point_at(-1.0, v, manifest.grid) is None
+    blind = replace(frame, depth=np.zeros_like(frame.depth))
+    assert bank_of([blind]).keyframes[0].point_at(u, v, manifest.grid) is None
 
 
 def test_a_full_bank_keeps_poses_apart(prepared):

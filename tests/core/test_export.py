@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import numpy as np
@@ -14,11 +15,20 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
 
 import onnx
+import torch
 
+from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.training import export
-from ros2_spatial_ttt.training.export import FieldConfig, export_model
+from ros2_spatial_ttt.training.checkpoint import save_checkpoint
+from ros2_spatial_ttt.training.export import (
+    add_arguments,
+    export_untrained,
+    load_calibration,
+    network_of,
+    run,
+)
+from ros2_spatial_ttt.training.graphs import FieldConfig, untrained_graphs
 from ros2_spatial_ttt.training.untrained import EncoderConfig, seeded_backbone
 
 # The exporter warns of its own internals.
@@ -32,7 +42,7 @@ FIELD = FieldConfig(appearance_features=16, geometry_features=16)
 def folder(tmp_path_factory):
     """A small model."""
     folder = tmp_path_factory.mktemp('export') / 'tiny'
-    export_model(folder, 'tiny', ENCODER, FIELD, seeded_backbone(ENCODER))
+    export_untrained(folder, 'tiny', ENCODER, FIELD, seeded_backbone(ENCODER))
     return folder
 
 
@@ -44,18 +54,15 @@ def graph(request, manifest):
 
 def test_a_second_export_is_equal_to_the_byte(folder):
     """One graph with weights and one with a local function stand for all six: seconds each."""
-    channels = 7 + ENCODER.embedding
-    again = {
-        'encode': export._encode_graph(ENCODER, seeded_backbone(ENCODER)),
-        'appearance_update': export._update_graph(FIELD.rule, 16, channels),
-    }
+    graphs = untrained_graphs(ENCODER, FIELD, seeded_backbone(ENCODER))
+    again = {name: graphs[name]() for name in ('update', 'appearance_update')}
     for name, model in again.items():
         assert model.SerializeToString() == (folder / f'{name}.onnx').read_bytes(), name
 
 
 def test_an_export_is_whole_and_leaves_nothing_beside_it(folder):
     assert load_manifest(folder).name == 'tiny'
-    assert len(list(folder.iterdir())) == 9
+    assert len(list(folder.iterdir())) == 10
     assert [path.name for path in folder.parent.iterdir()] == ['tiny']
 
 
@@ -109,3 +116,62 @@ def test_state_is_explicit_and_named(graph):
 def test_graphs_hold_no_notes_of_the_machine(manifest):
     for path in manifest.folder.glob('*.onnx'):
         assert not re.search(rb'/(home|work|root|tmp|usr)/|\.py\b', path.read_bytes()), path.name
+
+
+# Bad input.
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args([*map(str, words)])
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Return a writer of checkpoints that no training run made."""
+
+    def write(weights, **header):
+        path = tmp_path / 'last.safetensors'
+        tensors = {f'average.{name}': value for name, value in weights.items()}
+        save_checkpoint(path, tensors, {'config': {'preset': 'nano'}, **header})
+        return path
+
+    return write
+
+
+def test_an_opset_that_was_never_tested_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match='--opset 11: expected 18'):
+        run(arguments('--out', tmp_path / 'model', '--opset', 11))
+
+
+def test_a_checkpoint_with_other_names_is_refused(checkpoint):
+    with pytest.raises(ConfigError, match=r'trained for 1 names \(dog, …\)'):
+        network_of(checkpoint({'x': torch.zeros(1)}, labels=['dog']))
+
+
+def test_a_checkpoint_of_another_config_is_refused(checkpoint):
+    with pytest.raises(ConfigError, match="its weights are not those of preset 'nano'"):
+        network_of(checkpoint({'x': torch.zeros(1)}))
+    with pytest.raises(ConfigError, match='preset: expected one of'):
+        network_of(checkpoint({'x': torch.zeros(1)}, config={'preset': 'giant'}))
+
+
+def test_weights_that_are_not_finite_are_refused(checkpoint):
+    with pytest.raises(ConfigError, match='not finite'):
+        network_of(checkpoint({'x': torch.full((1,), torch.nan)}))
+
+
+def test_an_output_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ConfigError, match=r'--out .*file/model: cannot be written'):
+        export_untrained(tmp_path / 'file/model', 'x', ENCODER, FIELD, seeded_backbone(ENCODER))
+
+
+def test_a_calibration_with_unknown_names_is_refused(tmp_path):
+    path = tmp_path / 'measured.yaml'
+    path.write_text('found_scores: [0.5, 12]')
+    with pytest.raises(ConfigError, match='found_score'):
+        load_calibration(path)
+    path.write_text('found_score: [0.6, 10]\ndetector: {least: 0.4}')
+    assert load_calibration(path).found_score == (0.6, 10.0)

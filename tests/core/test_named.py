@@ -11,6 +11,10 @@ import pytest
 from toy_flat import LABELS, SECOND, START, Item, look_from, panorama, percept
 
 from ros2_spatial_ttt.errors import SnapshotError
+from ros2_spatial_ttt.memory.reader import Beliefs
+from ros2_spatial_ttt.memory.votes import vote_values
+from ros2_spatial_ttt.query.intervals import Z90, around
+from ros2_spatial_ttt.query.names import Reading, named_things
 from ros2_spatial_ttt.types import Query, QueryType, Region, ResultCode
 
 CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
@@ -238,3 +242,66 @@ def test_a_percept_must_follow_the_one_before(make):
 def test_a_memory_without_names_refuses_named_percepts(make_memory):
     result = make_memory().feed_percept(GOOD)
     assert result.refused == 'percept' and 'it knows none' in result.message
+
+
+def believed(*places):
+    """Return beliefs; a place is (name, x, y, size, score)."""
+    label = np.array([LABELS.index(name) for name, *_ in places])
+    size = np.array([size for *_, size, _ in places])
+    score = np.array([place[-1] for place in places])
+    values = vote_values(label, size, np.zeros(len(label)), labels=len(LABELS))
+    stamps = np.full(len(label), START)
+    return Beliefs(
+        points=np.array([(x, y, 0.5) for _, x, y, *_ in places]),
+        values=values.astype(np.float64) * score[:, None],
+        first_seen_ns=stamps,
+        last_seen_ns=stamps,
+        count=np.ones(len(label), np.int32),
+    )
+
+
+WIDE, CUBE = (2.0, 0.5, 0.8), (0.4, 0.4, 0.4)
+# What is believed, and how many shelves there are.
+NEIGHBOURS = {
+    'scattered along a wide thing': (
+        [('shelf', 0, 0, WIDE, 0.9), ('shelf', 0.9, 0, WIDE, 0.8)],
+        1,
+    ),
+    'two wide things back to back': (
+        [('shelf', 0, 0, WIDE, 0.9), ('shelf', 0, 0.9, WIDE, 0.8)],
+        2,
+    ),
+    'two small ones side by side': ([('shelf', 0, 0, CUBE, 0.9), ('shelf', 0.5, 0, CUBE, 0.8)], 2),
+    'taken for a shelf now and then': (
+        [('table', 0, 0, CUBE, 0.9), ('shelf', 0.1, 0, CUBE, 0.8)],
+        0,
+    ),
+    'a table beneath a shelf': ([('table', 0, 0, WIDE, 0.9), ('shelf', 0.1, 0, CUBE, 0.8)], 1),
+    'hardly believed': ([('shelf', 0, 0, CUBE, 0.05)], 0),
+}
+
+
+@pytest.mark.parametrize('name', NEIGHBOURS)
+def test_places_of_one_thing_are_one_thing(name):
+    places, count = NEIGHBOURS[name]
+    assert len(named_things(believed(*places), LABELS.index('shelf'))) == count
+
+
+def test_confidence_and_error_follow_the_reading():
+    beliefs = believed(('shelf', 0, 0, WIDE, 0.5))
+    reading = Reading(bias=1.0, score=3.0, edge=-2.0, error_m=0.03, error_share=0.02)
+    (thing,) = named_things(beliefs, LABELS.index('shelf'), reading=reading)
+    assert thing.confidence == pytest.approx(1 / (1 + np.exp(-1.0 + 2.0 * np.log(2.0))))
+    assert np.diag(thing.peak.covariance) == pytest.approx(3 * [0.03**2 + 0.04**2])
+    assert Reading.from_manifest(reading.to_manifest()) == reading
+    assert Reading.from_manifest({}) == Reading()
+
+
+def test_an_interval_is_as_wide_as_its_doubt():
+    assert around(1.0, 0.1) == pytest.approx((1.0 - 0.1 * Z90, 1.0 + 0.1 * Z90))
+    rng = np.random.default_rng(0)
+    for sure in (0.95, 0.8, 0.5):
+        right = rng.random(20_000) < sure
+        truth = rng.standard_normal(20_000) * np.where(right, 0.1, 2.0)
+        low, high = around(0.0, 0.1, sure=sure, otherwise=2.0)
+        assert ((truth > low) & (truth < high)).mean() == pytest.approx(0.9, abs=0.01)

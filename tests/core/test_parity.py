@@ -39,7 +39,7 @@ def oracle_update(manifest, omega):
 
 def torch_update(manifest, omega):
     torch = pytest.importorskip('torch')
-    from ros2_spatial_ttt.training.layers import FieldRule, FieldUpdate
+    from ros2_spatial_ttt.training.field_layers import FieldRule, FieldUpdate
 
     module = FieldUpdate(FieldRule(**{**manifest.rule, 'steps': int(manifest.rule['steps'])}))
 

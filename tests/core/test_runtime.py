@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,12 +62,13 @@ def chunk(manifest, tour):
     depth[0, ::7] = 0.0
     depth[1, ::5] = 9.0
     valid = (np.arange(frames) < VALID).astype(np.float32)
-    return ChunkInput(image, depth, prepared[0].ray, pose, valid)
+    height = pose[:, 2, 3] * valid
+    return ChunkInput(image, depth, prepared[0].ray, pose, valid, height, valid)
 
 
 @pytest.fixture(scope='module')
 def expected(reference, chunk):
-    return reference.encode(chunk)
+    return reference.encode(chunk, {})[0]
 
 
 def poisoned(chunk):
@@ -78,11 +79,11 @@ def poisoned(chunk):
 
 
 def tensors(samples):
-    return {field.name: getattr(samples, field.name) for field in fields(Samples)}
+    return {name: getattr(samples, name) for name in Samples.arrays()}
 
 
 def test_encode_equals_the_reference(ort, chunk, expected):
-    for name, got in tensors(ort.encode(chunk)).items():
+    for name, got in tensors(ort.encode(chunk, {})[0]).items():
         want = getattr(expected, name)
         assert got.shape == want.shape and got.dtype == np.float32
         assert np.abs(got - want).max() <= TOLERANCE[name], name
@@ -99,8 +100,8 @@ def test_the_chunk_has_measured_missing_far_and_padded_tokens(manifest, expected
 @pytest.mark.parametrize('runtime', ['ort', 'reference'])
 def test_nan_in_padded_frames_never_reaches_a_sample(runtime, request, chunk):
     runtime = request.getfixturevalue(runtime)
-    clean = tensors(runtime.encode(chunk))
-    for name, got in tensors(runtime.encode(poisoned(chunk))).items():
+    clean = tensors(runtime.encode(chunk, {})[0])
+    for name, got in tensors(runtime.encode(poisoned(chunk), {})[0]).items():
         assert np.isfinite(got).all(), name
         assert np.array_equal(got, clean[name]), name
 
@@ -125,7 +126,8 @@ def test_embed_equals_the_reference(ort, reference, manifest, tour):
 
 def test_an_example_embeds_like_the_token_it_was_cut_from(ort, manifest, chunk):
     """A window and a token see the same pixels, so a question meets what was written."""
-    values = ort.encode(chunk).surface_values.reshape(manifest.chunk_frames, *manifest.grid, -1)
+    values = ort.encode(chunk, {})[0].surface_values
+    values = values.reshape(manifest.chunk_frames, *manifest.sample_grid, -1)
     for row, column in ((7, 10), (4, 15), (10, 3)):
         centre = (np.array([row, column]) + 0.5) * manifest.stride
         top, left = (centre - manifest.window / 2).astype(int)
@@ -215,6 +217,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path, make_memory):
 
 
 def test_a_graph_that_cannot_be_loaded_is_refused(folder, manifest):
-    (folder / 'encode.onnx').write_bytes(b'not a graph')
-    with pytest.raises(ModelError, match=r'encode\.onnx: ONNX Runtime .* cannot load it'):
+    (folder / 'update.onnx').write_bytes(b'not a graph')
+    with pytest.raises(ModelError, match=r'update\.onnx: ONNX Runtime .* cannot load it'):
         OrtRuntime(replace(manifest, folder=folder), threads=1)

@@ -1,0 +1,113 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""From tokens to detections: what agrees is one thing, what does not is several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ros2_spatial_ttt.memory.detect import FEATURES, Detector, detections
+from ros2_spatial_ttt.runtime.base import Tokens
+
+GRID = (6, 8)
+BED, LAMP, MUG = 0, 1, 2
+LABELS = ('bed', 'lamp', 'mug')
+DETECTOR = Detector(GRID)
+
+
+def scene(*things, noise=0.0, seed=0):
+    """Return tokens of one frame; a thing is (rows, columns, name, centre, size, yaw)."""
+    count = GRID[0] * GRID[1]
+    rng = np.random.default_rng(seed)
+    tokens = {
+        'names': np.tile(np.array([1.0, 0.0, 0.0, 0.0]), (count, 1)),
+        'centre': np.zeros((count, 3)),
+        'spread': np.full(count, 0.5),
+        'size': np.ones((count, 3)),
+        'turn': np.zeros((count, 2)),
+        'depth': np.full(count, 2.0),
+        'depth_spread': np.zeros(count),
+        'point': np.zeros((count, 3)),
+    }
+    for rows, columns, name, centre, size, yaw in things:
+        at = np.add.outer(np.arange(*rows) * GRID[1], np.arange(*columns)).ravel()
+        tokens['names'][at] = 0.02
+        tokens['names'][at, 1 + name] = 0.94
+        tokens['centre'][at] = centre + noise * rng.standard_normal((len(at), 3))
+        tokens['spread'][at] = 0.05
+        tokens['size'][at] = size
+        tokens['turn'][at] = np.cos(2 * yaw), np.sin(2 * yaw)
+    shown = {name: value[None].astype(np.float32) for name, value in tokens.items()}
+    return Tokens(**shown, surprise=np.zeros(1, np.float32))
+
+
+def bed(rows=(2, 6), columns=(0, 4), centre=(2.0, 1.0, 0.3), name=BED):
+    return rows, columns, name, np.array(centre), (2.0, 1.5, 0.6), 0.4
+
+
+def lamp(column=6, centre=(2.0, -1.0, 0.8)):
+    return (1, 3), (column, column + 1), LAMP, np.array(centre), (0.2, 0.2, 0.5), 0.0
+
+
+def test_tokens_that_agree_are_one_thing_with_its_box():
+    found = detections(scene(bed(), noise=0.05), 0, DETECTOR)
+    assert found.label.tolist() == [BED]
+    assert found.centre[0] == pytest.approx([2.0, 1.0, 0.3], abs=0.05)
+    assert found.size[0] == pytest.approx([2.0, 1.5, 0.6], rel=1e-3)
+    assert found.yaw[0] == pytest.approx(0.4, abs=1e-3)
+    assert found.names[0].sum() == pytest.approx(1.0)
+
+
+def test_a_lamp_beside_a_bed_is_a_second_thing():
+    found = detections(scene(bed(), lamp()), 0, DETECTOR)
+    assert sorted(found.label.tolist()) == [BED, LAMP]
+
+
+def test_two_lamps_are_told_apart_by_their_centres():
+    far, near = (2.0, -1.0, 0.8), (2.0, -1.4, 0.8)
+    assert len(detections(scene(lamp(5, far), lamp(7, near)), 0, DETECTOR)) == 2
+    assert len(detections(scene(lamp(5, far), lamp(7, far)), 0, DETECTOR)) == 1
+
+
+def test_the_name_is_that_of_most_evidence():
+    """Tokens that take a part of a bed for a mug do not make a mug of its shape."""
+    found = detections(scene(bed(), bed(rows=(2, 3), name=MUG)), 0, DETECTOR)
+    assert found.label.tolist() == [BED]
+    assert found.names[0, MUG] > found.names[0, LAMP]
+
+
+def test_tokens_that_expect_to_err_make_no_second_thing():
+    """A part at the border of the picture guesses the centre badly, and says so."""
+    tokens = scene(bed(), bed(rows=(5, 6), centre=(2.6, 1.5, 0.3)))
+    assert len(detections(tokens, 0, DETECTOR)) == 2
+    tokens.spread[0, 5 * GRID[1] : 5 * GRID[1] + 4] = 0.8
+    assert len(detections(tokens, 0, DETECTOR)) == 1
+
+
+def test_background_and_padding_hold_nothing():
+    assert len(detections(scene(), 0, DETECTOR)) == 0
+    empty = scene()
+    blank = {name: np.zeros_like(value) for name, value in vars(empty).items()}
+    nothing = detections(Tokens(**blank), 0, DETECTOR)
+    assert nothing.centre.shape == (0, 3)
+
+
+def test_probability_follows_the_weights_and_the_name():
+    sceptic = replace(
+        DETECTOR, weights=(-3.0, *[0.0] * (len(FEATURES) - 1)), names=(4.0, 0.0, 0.0)
+    )
+    found = detections(scene(bed(), lamp()), 0, sceptic)
+    assert found.label.tolist() == [BED, LAMP]  # surest first
+    assert found.weight == pytest.approx([1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(3.0))])
+
+
+def test_constants_go_through_a_manifest():
+    own = replace(DETECTOR, apart=0.21, names=(0.5, -0.5, 0.0))
+    manifest = SimpleNamespace(grid=GRID, labels=LABELS, detector=own.to_manifest(LABELS))
+    assert Detector.from_manifest(manifest) == own
+    untuned = SimpleNamespace(grid=GRID, labels=LABELS, detector={})
+    assert Detector.from_manifest(untuned).weights == DETECTOR.weights
