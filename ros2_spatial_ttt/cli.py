@@ -27,6 +27,10 @@ COMMANDS = {
     'train': ('ros2_spatial_ttt.training.train', 'train the network (needs PyTorch)'),
     'ablate': ('ros2_spatial_ttt.training.ablate', 'take parts out and see what they are worth'),
     'export': ('ros2_spatial_ttt.training.export', 'write a model folder (needs PyTorch)'),
+    'tune': (
+        'ros2_spatial_ttt.training.tune',
+        'fit what detections of a model are worth, on simulated homes',
+    ),
     'params': ('ros2_spatial_ttt.replay.parameters', 'print every parameter of the node as YAML'),
 }
 INTERRUPTED = 130

@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Tiers of tests, and one DDS domain per test process.
+"""Tiers of tests, one DDS domain per test process, and the renderer.
 
 A tier is what a test needs beyond numpy. ``SPATIAL_TTT_REQUIRE=ort,torch,ros,sim`` (or the option
 ``--require``) turns a skip for want of that tier into a failure: CI exists to run it.
@@ -56,8 +56,12 @@ def required_tiers(config) -> set[str]:
     return {tier for tier in config.getoption('--require').split(',') if tier}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Run DDS tests first and in one process, the others file by file in whichever is free."""
+    """Run DDS tests first and in one process, the others file by file in whichever is free.
+
+    It goes before xdist's own hook, which reads the groups.
+    """
     for item in items:
         if item.nodeid.startswith('tests/dds/'):
             item.add_marker('ros')
@@ -82,6 +86,17 @@ def fail_instead(report, tier: str) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     report.outcome = 'failed'
     report.longrepr = f'tier {tier!r} is required here, but this was skipped. {reason}'
+
+
+@pytest.fixture(scope='session')
+def renderer() -> str:
+    """Return the name of the OpenGL backend that works here; skip where there is none."""
+    from ros2_spatial_ttt.sim import stage
+
+    try:
+        return stage.require_renderer()
+    except stage.RendererError as error:
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(wrapper=True)

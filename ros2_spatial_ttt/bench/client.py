@@ -89,6 +89,12 @@ class MemoryClient:
         self._query.call_async(request).add_done_callback(answered)
         self.asked += 1
 
+    def collect(self, *, timeout_s: float) -> None:
+        """Wait for the answers that are still on their way."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.round_trips) < self.asked and time.monotonic() < deadline:
+            self.spin(0.05)
+
     def spin(self, seconds: float) -> None:
         """Handle what arrives within ``seconds``."""
         deadline = time.monotonic() + seconds

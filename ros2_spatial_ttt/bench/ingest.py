@@ -39,6 +39,7 @@ NODE = '/spatial_memory'
 TRANSITIONS = (('configure', 1, 2), ('activate', 3, 3))
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 30.0
 
 
 class BenchError(SpatialTTTError):
@@ -187,7 +188,7 @@ def _measure(
     first, before = _latest(client), _usage(node)
     rss = _ask_for(arguments.seconds, client, node, pictures, arguments.query_rate)
     last, after = _latest(client), _usage(node)
-    client.spin(1.0)  # answers that are still on their way
+    client.collect(timeout_s=ANSWER_TIMEOUT_S)
     if node.poll() is not None:
         raise BenchError(f'the node ended. {_state(node, folder, "node")}')
     sent = _sent(camera, folder)

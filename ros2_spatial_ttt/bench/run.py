@@ -1,9 +1,10 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``spatial-ttt bench``: ingest (the node over DDS), core, endurance, stream, homes.
+"""The command ``spatial-ttt bench``: ingest (the node over DDS), core, model and others.
 
 spatial-ttt bench ingest --seconds 30 --rate 30 --json out/ingest.json
 spatial-ttt bench core
+spatial-ttt bench model --model nano
 spatial-ttt bench endurance --frames 5000
 spatial-ttt bench stream --frames 77000
 spatial-ttt bench homes
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ros2_spatial_ttt.bench import core, endurance, homes, ingest, stream
+from ros2_spatial_ttt.bench import core, endurance, homes, ingest, model, stream
 from ros2_spatial_ttt.exam import report
 
 __all__ = ['add_arguments', 'run']
@@ -22,6 +23,7 @@ __all__ = ['add_arguments', 'run']
 BENCHMARKS = {
     'ingest': ingest,
     'core': core,
+    'model': model,
     'endurance': endurance,
     'stream': stream,
     'homes': homes,

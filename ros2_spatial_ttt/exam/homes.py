@@ -3,13 +3,14 @@
 """The exam of one home: its frames go through all systems, questions come in between.
 
 The memory and the controls, which are views on it, go first. The stores that are compared with it
-get as many bytes as it then holds, and see the same frames in a second pass.
+get as many bytes as it then holds, and see the same frames in a second pass; where they live on
+named things and the exam is one on pixels, they get what the memory's model sees in the frames.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -21,15 +22,16 @@ from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.exam.answering import respond
 from ros2_spatial_ttt.exam.asking import make_questions
 from ros2_spatial_ttt.exam.codec import HomeResult, Plan, SystemResult
-from ros2_spatial_ttt.exam.options import HomeOptions
+from ros2_spatial_ttt.exam.options import HomeOptions, model_labels
 from ros2_spatial_ttt.exam.question import Question, Response
-from ros2_spatial_ttt.exam.systems import CONTROLS, SYSTEMS, SystemContext
+from ros2_spatial_ttt.exam.systems import CONTROLS, DETECTION_STORES, SYSTEMS, SystemContext
+from ros2_spatial_ttt.exam.systems.eyes import ClosedEyes, Eyes, open_eyes
 from ros2_spatial_ttt.geometry import message_quaternion, transform
 from ros2_spatial_ttt.sim.episode import Episode, make_episode
 from ros2_spatial_ttt.sim.percepts import NOISY, PERFECT, percepts
 from ros2_spatial_ttt.sim.senses.optics import intrinsics_of
 from ros2_spatial_ttt.sim.world import CATEGORIES
-from ros2_spatial_ttt.types import Frame
+from ros2_spatial_ttt.types import Frame, Percept
 
 __all__ = ['examine_home', 'memory_config']
 
@@ -78,20 +80,21 @@ def examine_home(
 
 
 def memory_config(options: HomeOptions) -> MemoryConfig:
-    """Return the parameters of the memory under exam.
-
-    One thread, as homes run side by side. Oracle and noisy detections name the simulator's
-    categories; with the memory's own perception the model has its names.
-    """
+    """Return the parameters of the memory under exam: one thread, as homes run side by side."""
     values = {
         'model': options.model,
         'backend': options.backend,
         'threads': 1,
         'tiles.budget_mb': options.budget_mb,
+        'votes.labels': ','.join(_names(options)),
+        **dict(options.params),
     }
-    if options.perception != 'model':
-        values['votes.labels'] = ','.join(CATEGORIES)
     return from_flat(MemoryConfig, values)
+
+
+def _names(options: HomeOptions) -> tuple[str, ...]:
+    """Return the names of detected things: the model's, or all of the simulator's."""
+    return model_labels(options.model) if options.perception == 'model' else CATEGORIES
 
 
 def _silent(_frames: int) -> None:
@@ -120,38 +123,44 @@ class _Home:
             return {}
         pending = list(reversed(self._questions))
         looking = any(candidate.looks for candidate in candidates)
-        stream = self._stream() if looking else ()
-        for count, (stamp_ns, shown) in enumerate(stream, start=1):
-            while pending and pending[-1].ask_ns < stamp_ns:
+        eyes = self._eyes(candidates)
+        for count, shown in enumerate(self._stream() if looking else (), start=1):
+            if pending and pending[-1].ask_ns < shown.stamp_ns:
+                # Answers rest on all frames so far, those of the memory as well.
+                _show(candidates, eyes.flush())
+            while pending and pending[-1].ask_ns < shown.stamp_ns:
                 _ask_all(candidates, pending.pop())
-            for candidate in candidates:
-                candidate.observe(shown)
+            _show(candidates, [shown, *eyes.percepts(shown)])
             tick(count)
+        _show(candidates, eyes.flush())
         while pending:
             _ask_all(candidates, pending.pop())
         return {candidate.name: candidate.result() for candidate in candidates}
 
-    def _stream(self) -> Iterator[tuple[int, Any]]:
-        """Yield (stamp in ns, percept or frame) in order of time."""
-        options = self.options
+    def _eyes(self, candidates: Sequence[_Candidate]) -> Eyes:
+        """Return the model's perception if the exam is on pixels and anybody needs percepts."""
+        if self.picture is None or not any(candidate.needs_percepts for candidate in candidates):
+            return ClosedEyes()
+        return open_eyes(memory_config(self.options))
+
+    def _stream(self) -> Iterator[Percept | Frame]:
+        """Yield what is shown, in order of time."""
+        options, sensor = self.options, self.options.sensor_config
         if options.perception != 'model':
-            for percept in percepts(self.episode, noise=NOISE[options.perception]):
-                yield percept.stamp_ns, percept
+            noise = NOISE[options.perception]
+            yield from percepts(self.episode, noise=noise, sensor=sensor)
             return
-        from ros2_spatial_ttt.sim.stream import frames
+        from ros2_spatial_ttt.sim.stream import frames_of
 
-        rooms = options.rooms or None
-        for item in frames(
-            self.episode.home.seed, minutes=options.minutes, rate_hz=options.rate_hz, rooms=rooms
-        ):
-            yield item.frame.stamp_ns, _as_sent(item.frame)
+        for item in frames_of(self.episode.home, self.episode.tour, sensor=sensor):
+            yield _as_sent(item.frame, depth=options.depth)
 
 
-def _as_sent(frame: Frame) -> Frame:
+def _as_sent(frame: Frame, *, depth: bool) -> Frame:
     """Return the frame with its pose as a message holds it, so that --via ros sees the same."""
     pose = frame.map_T_camera
     sent = transform(pose[:3, 3], message_quaternion(pose[:3, :3]))
-    return replace(frame, map_T_camera=sent)
+    return replace(frame, map_T_camera=sent, depth=frame.depth if depth else None)
 
 
 class _Candidate:
@@ -159,20 +168,31 @@ class _Candidate:
 
     def __init__(self, name: str, system: Any, home: _Home) -> None:
         self.name, self._system, self._home = name, system, home
-        self._feed = getattr(system, 'observe_frame' if home.picture else 'observe', None)
+        pixels = home.picture is not None
+        takes_percepts = not pixels or name in DETECTION_STORES
+        self._feeds: dict[type, Callable[[Any], None] | None] = {
+            Frame: getattr(system, 'observe_frame', None) if pixels else None,
+            Percept: getattr(system, 'observe', None) if takes_percepts else None,
+        }
         self._responses: list[Response] = []
         self._feed_s: list[float] = []
 
     @property
     def looks(self) -> bool:
         """Whether it takes in anything; systems that answer from priors do not."""
-        return self._feed is not None
+        return any(self._feeds.values())
 
-    def observe(self, shown: Any) -> None:
-        """Take in a percept or a frame."""
-        if self._feed is not None:
+    @property
+    def needs_percepts(self) -> bool:
+        """Whether it lives on named things."""
+        return self._feeds[Percept] is not None
+
+    def observe(self, shown: Percept | Frame) -> None:
+        """Take in a percept or a frame, if it can."""
+        feed = self._feeds[type(shown)]
+        if feed is not None:
             start = time.perf_counter()
-            self._feed(shown)
+            feed(shown)
             self._feed_s.append(time.perf_counter() - start)
 
     def ask(self, question: Question) -> None:
@@ -199,6 +219,12 @@ class _Candidate:
             'update_p95_ms': most,
         }
         return SystemResult(tuple(self._responses), int(self._system.stored_bytes), times)
+
+
+def _show(candidates: Sequence[_Candidate], items: Iterable[Percept | Frame]) -> None:
+    for item in items:
+        for candidate in candidates:
+            candidate.observe(item)
 
 
 def _ask_all(candidates: Sequence[_Candidate], question: Question) -> None:
@@ -234,11 +260,13 @@ def _stores(home: _Home, memory_bytes: int) -> list[_Candidate]:
 
 
 def _context(home: _Home, budget_bytes: int) -> SystemContext:
+    options = home.options
     return SystemContext(
-        memory_config=memory_config(home.options),
-        perception=home.options.perception,
+        memory_config=memory_config(options),
+        perception=options.perception,
         budget_bytes=budget_bytes,
         seed=home.episode.home.seed,
+        labels=_names(options),
     )
 
 

@@ -9,7 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.errors import ConfigError, SpatialTTTError
 from ros2_spatial_ttt.exam import pool, report, summary
 from ros2_spatial_ttt.exam.codec import HomeResult
@@ -19,19 +21,23 @@ from ros2_spatial_ttt.exam.options import (
     HomeOptions,
     check_numbers,
     check_seeds,
+    check_senses,
     model_hash,
+    model_labels,
 )
 from ros2_spatial_ttt.exam.question import SETS
 from ros2_spatial_ttt.exam.results import HomeFolder
 from ros2_spatial_ttt.exam.systems import SYSTEMS
+from ros2_spatial_ttt.replay.options import parse_parameters
+from ros2_spatial_ttt.sim.sensor import PRESETS
 from ros2_spatial_ttt.sim.world import EXAM_SEEDS
 
 __all__ = ['add_arguments', 'check', 'examine']
 
 HOMES = 5
 SHOWN_ERRORS = 5
-# These keep what a detector says, and the model's own samples are not that.
-NEED_PERCEPTS = ('window', 'voxel', 'keyframe')
+# These keep named things only, and there are models that know no names.
+NEED_NAMES = ('window', 'voxel', 'keyframe')
 
 
 class HomesFailedError(SpatialTTTError):
@@ -71,6 +77,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "memory's own model on rendered pictures (oracle)",
     )
     group.add_argument(
+        '--sensor',
+        choices=tuple(PRESETS),
+        default=default.sensor,
+        help=f'faults of camera and localisation ({default.sensor})',
+    )
+    group.add_argument(
+        '--pose-noise',
+        type=float,
+        metavar='M',
+        help='standard deviation of each pose per axis, metres (as the sensor says)',
+    )
+    group.add_argument(
+        '--depth',
+        action=argparse.BooleanOptionalAction,
+        default=default.depth,
+        help='whether frames carry depth; without it the model has the picture only',
+    )
+    group.add_argument(
         '--systems',
         metavar='A,B',
         default='',
@@ -82,6 +106,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.budget_mb,
         metavar='MB',
         help=f'most bytes of the tiles of the memory ({default.budget_mb:g})',
+    )
+    group.add_argument(
+        '--param',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='any parameter of the memory in config/memory.yaml; may be repeated',
     )
     group.add_argument(
         '--via',
@@ -117,12 +148,24 @@ def options_of(arguments: argparse.Namespace) -> HomeOptions:
         rate_hz=arguments.rate,
         rooms=arguments.rooms,
         perception=arguments.perception,
+        sensor=arguments.sensor,
+        pose_noise_m=arguments.pose_noise,
+        depth=arguments.depth,
         systems=_systems(arguments),
         model=arguments.model,
         backend=arguments.backend,
+        params=_parameters(arguments.param),
         budget_mb=arguments.budget_mb,
         via=arguments.via,
     )
+
+
+def _parameters(items: list[str]) -> tuple[tuple[str, Any], ...]:
+    """Return (name, value) of parameters of the memory; ConfigError says which cannot be."""
+    values = parse_parameters(items)
+    named = {name.removeprefix('memory.'): value for name, value in values.items()}
+    from_flat(MemoryConfig, named)
+    return tuple(sorted(named.items()))
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -133,6 +176,7 @@ def check(arguments: argparse.Namespace) -> None:
     """
     options = options_of(arguments)
     check_numbers(options)
+    check_senses(options)
     check_seeds(arguments.first_seed, arguments.homes)
     if arguments.jobs < 1:
         raise ConfigError(f'--jobs: expected at least 1, got {arguments.jobs}')
@@ -171,8 +215,10 @@ def _systems(arguments: argparse.Namespace) -> tuple[str, ...]:
         raise ConfigError(
             f'--systems: {", ".join(unknown)} unknown, expected some of {", ".join(SYSTEMS)}'
         )
-    left_out = NEED_PERCEPTS if arguments.perception == 'model' else ()
-    return named or tuple(name for name in SYSTEMS if name not in left_out)
+    if named:
+        return named
+    nameless = arguments.perception == 'model' and not model_labels(arguments.model)
+    return tuple(name for name in SYSTEMS if not (nameless and name in NEED_NAMES))
 
 
 def _results(
@@ -224,6 +270,9 @@ def _meta(options: HomeOptions, seeds: Sequence[int]) -> dict[str, object]:
         'meta.rate_hz': options.rate_hz,
         'meta.rooms': options.rooms,
         'meta.perception': options.perception,
+        'meta.sensor': options.sensor,
+        'meta.pose_noise_m': options.sensor_config.pose_noise_m,
+        'meta.depth': options.depth,
         'meta.model': options.model,
         'meta.model_hash': model_hash(options.model),
         'meta.via': options.via,

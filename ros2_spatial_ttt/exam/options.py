@@ -8,23 +8,35 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.exam.question import SETS
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
+from ros2_spatial_ttt.sim.sensor import PRESETS, SensorConfig
 from ros2_spatial_ttt.sim.world import EXAM_SEEDS, SEEDS, TRAIN_SEEDS
 
-__all__ = ['PERCEPTIONS', 'VIAS', 'HomeOptions', 'check_seeds', 'model_hash']
+__all__ = [
+    'PERCEPTIONS',
+    'VIAS',
+    'HomeOptions',
+    'check_numbers',
+    'check_seeds',
+    'check_senses',
+    'model_hash',
+    'model_labels',
+]
 
 PERCEPTIONS = ('oracle', 'noisy', 'model')
 VIAS = ('core', 'ros')
 MOST_ROOMS = 8
+MOST_NOISE_M = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,12 @@ class HomeOptions:
         rooms: of each home; 0 = as its seed says.
         perception: 'oracle' and 'noisy' are a perfect and a poor detector on true geometry;
             'model' is the memory's own model on rendered pictures.
+        sensor: faults of camera and localisation, of ``sim.sensor.PRESETS``.
+        pose_noise_m: standard deviation of each pose, per axis; None = as the sensor says.
+        depth: whether frames carry depth.
         systems: names of the systems under exam.
         model, backend: of the memory. budget_mb: bytes of its tiles, 10^6 B.
+        params: (name, value) of other parameters of the memory.
         via: 'core' asks the memory in this process, 'ros' the node.
     """
 
@@ -46,16 +62,28 @@ class HomeOptions:
     rate_hz: float = 2.0
     rooms: int = 0
     perception: str = 'oracle'
+    sensor: str = 'clean'
+    pose_noise_m: float | None = None
+    depth: bool = True
     systems: tuple[str, ...] = ('memory',)
     model: str = MemoryConfig().model
     backend: str = MemoryConfig().backend
     budget_mb: float = MemoryConfig().tiles.budget_mb
+    params: tuple[tuple[str, Any], ...] = ()
     via: str = 'core'
 
     @property
     def frames(self) -> int:
         """About how many frames a tour has."""
         return max(1, round(60 * self.minutes * self.rate_hz))
+
+    @property
+    def sensor_config(self) -> SensorConfig:
+        """What is wrong with camera and localisation."""
+        preset = PRESETS[self.sensor]
+        if self.pose_noise_m is None:
+            return preset
+        return replace(preset, pose_noise_m=self.pose_noise_m)
 
     def digest(self) -> str:
         """Return 16 hexadecimal digits that change with options, package, code and model."""
@@ -75,6 +103,15 @@ def model_hash(model: str) -> str:
         ModelError: there is no model of that name, or it has no valid manifest.
     """
     return load_manifest(model_directory(model)).hash
+
+
+def model_labels(model: str) -> tuple[str, ...]:
+    """Return the names that a model knows.
+
+    Raises:
+        ModelError: there is no model of that name, or it has no valid manifest.
+    """
+    return load_manifest(model_directory(model)).labels
 
 
 def check_seeds(first: int, homes: int) -> Sequence[int]:
@@ -107,6 +144,27 @@ def check_numbers(options: HomeOptions) -> None:
             raise ConfigError(f'{name}: expected more than 0, got {value:g}')
     if not 0 <= options.rooms <= MOST_ROOMS:
         raise ConfigError(f'--rooms: expected 1..{MOST_ROOMS}, got {options.rooms}')
+
+
+def check_senses(options: HomeOptions) -> None:
+    """Raise ConfigError for senses that cannot be, or that nobody under exam could use."""
+    noise = options.pose_noise_m
+    if noise is not None and not 0.0 <= noise <= MOST_NOISE_M:
+        raise ConfigError(f'--pose-noise: expected 0..{MOST_NOISE_M:g} m, got {noise:g}')
+    if options.depth:
+        return
+    if options.perception != 'model':
+        raise ConfigError(
+            f'--no-depth: {options.perception} perception is made of depth; use it with '
+            '--perception model'
+        )
+    if options.via == 'ros':
+        raise ConfigError('--no-depth and --via ros: the published camera has depth; use one')
+    if not load_manifest(model_directory(options.model)).predicts_depth:
+        raise ConfigError(
+            f'--no-depth: model {options.model!r} writes measured surfaces only, so it would '
+            'remember nothing; choose another --model'
+        )
 
 
 @lru_cache(maxsize=1)

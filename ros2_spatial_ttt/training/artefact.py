@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
 import tempfile
@@ -40,9 +41,10 @@ class Artefact:
     """What a model folder is made of.
 
     Attributes:
-        graphs: by file stem. half: products of tokens in float16. weights: of the network, for the reference runtime.
+        graphs: by file stem. weights: of the network, for the reference runtime.
         omega: key frequencies of each field.
         state: {name: array} of the state before the first chunk.
+        half: products of tokens in float16.
         manifest: what the manifest says beside files, graphs and the field.
         field: sizes of the fields. embedding: E.
     """
@@ -104,14 +106,43 @@ def _fill(folder: Path, artefact: Artefact) -> None:
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
         for stem, make in artefact.graphs.items():
             model = make()
-            halved = artefact.half and stem in TOKEN_GRAPHS
-            onnx.save(in_half(model) if halved else model, folder / f'{stem}.onnx')
+            if artefact.half and stem in TOKEN_GRAPHS:
+                model = in_half(model)
+            _share_weights(model, folder / 'weights.safetensors')
+            (folder / f'{stem}.onnx').write_bytes(model.SerializeToString())
     _write_manifest(folder, artefact)
     # What the graphs say on this machine, for others to compare with.
     runtime = OrtRuntime(load_manifest(folder), threads=1)
     reduced = inputs(runtime.manifest)
-    save_file(reduced | outputs(runtime, reduced), folder / 'parity.safetensors')
+    said = outputs(runtime, reduced)
+    broken = [name for name, array in said.items() if not np.isfinite(array).all()]
+    if broken:
+        raise ConfigError(f'the exported graph says NaN or infinity in {broken[:5]}; not written')
+    save_file(reduced | said, folder / 'parity.safetensors')
     _write_manifest(folder, artefact)
+
+
+def _share_weights(model: onnx.ModelProto, path: Path) -> None:
+    """Let a graph read the weights that lie in a safetensors file from there, in place.
+
+    ONNX's external data is a file, an offset and a length; a safetensors file is just that.
+    """
+    with path.open('rb') as file:
+        length = int.from_bytes(file.read(8), 'little')
+        header = json.loads(file.read(length))
+        data = file.read()
+    for tensor in model.graph.initializer:
+        entry = header.get(tensor.name.removeprefix('net.'))
+        if entry is None or tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        begin, end = entry['data_offsets']
+        if onnx.numpy_helper.to_array(tensor).tobytes() != data[begin:end]:
+            continue
+        tensor.ClearField('raw_data')
+        place = {'location': path.name, 'offset': 8 + length + begin, 'length': end - begin}
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
 
 
 def _write_manifest(folder: Path, artefact: Artefact) -> None:

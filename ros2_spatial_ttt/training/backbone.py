@@ -349,4 +349,5 @@ class HybridBackbone(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True) + 1e-12)
+    # Not a sum with 1e-12: the exporter takes so small a constant for 0 and drops it.
+    return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True).clamp(min=1e-12))

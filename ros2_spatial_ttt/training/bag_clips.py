@@ -8,6 +8,7 @@ what such clips teach.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def bag_clips(folder: Path, bag: Path, options: SceneOptions) -> list[Path]:
         BagError: it cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = f'bag-{bag.resolve().name}'
-    known = sorted(folder.glob(f'{name}-*.npz'))
-    if known:
-        return known
+    place = hashlib.sha256(str(bag.resolve()).encode()).hexdigest()[:8]
+    name = f'bag-{bag.resolve().name}-{place}'
+    if (folder / f'{name}-0000.npz').is_file():
+        return sorted(folder.glob(f'{name}-*.npz'))
     with Bag(bag) as recording:
         frames = _thinned(recording, options.rate_hz)
     most = options.clips * options.frames
@@ -51,7 +52,8 @@ def bag_clips(folder: Path, bag: Path, options: SceneOptions) -> list[Path]:
             f'{options.rate_hz:g} Hz, got {len(frames)}; record longer or lower scenes.frames'
         )
     paths = [folder / f'{name}-{number:04d}.npz' for number in range(len(parts))]
-    for path, part in zip(paths, parts, strict=True):
+    # The first comes last: where it is, all are.
+    for path, part in reversed([*zip(paths, parts, strict=True)]):
         save_home(path, clips_of_frames(part, options))
     return paths
 
@@ -124,7 +126,7 @@ class _View:
         depth = np.asarray(frame.depth)
         metres = depth * np.float32(0.001) if depth.dtype == np.uint16 else depth
         metres = np.nan_to_num(metres, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-        near = cv2.remap(metres, self._x, self._y, cv2.INTER_NEAREST)
+        near = np.asarray(cv2.remap(metres, self._x, self._y, cv2.INTER_NEAREST), np.float32)
         return encoded_frame(self._colour(frame), near, np.zeros(near.shape, np.uint16))
 
     def _colour(self, frame: Frame) -> NDArray[np.uint8]:

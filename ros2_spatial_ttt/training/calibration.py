@@ -14,7 +14,7 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ros2_spatial_ttt.config import MemoryConfig
+from ros2_spatial_ttt.config import MemoryConfig, ReadConfig
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.training.untrained import WINDOW, EncoderConfig, UntrainedBackbone
@@ -75,7 +75,9 @@ def found_score(
     """
     memories, examples = [], []
     for seed in seeds:
-        memory = SpatialMemory(MemoryConfig(model=str(folder)))
+        # ``found_score`` is of the field alone; keyframes add their own log odds to it.
+        alone = ReadConfig(confirm=False)
+        memory = SpatialMemory(MemoryConfig(model=str(folder), read=alone))
         rng = np.random.Generator(np.random.PCG64(seed))
         held_out: list[tuple[Example, NDArray[np.float64]]] = []
         for number, frame in enumerate(boxes.frames(seed, frames)):

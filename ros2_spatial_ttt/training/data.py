@@ -194,17 +194,12 @@ def _frame(
     cut: _Cut,
     rng: np.random.Generator,
 ) -> dict[str, NDArray]:
-    image = cv2.cvtColor(cv2.imdecode(home.jpeg[row], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    if image.shape[:2] != (options.height, options.width):
-        raise ConfigError(
-            f'clips: expected pictures of {options.width}x{options.height} px, got '
-            f'{image.shape[1]}x{image.shape[0]}; choose another --clips for pictures of that size'
-        )
+    image = _image(home.jpeg[row], options)
     u, v = cut.tokens(options)
     # Depth and ids have half the resolution; their pixel i lies at 2 i + 1.
     pixel = np.ix_(_nearest(v, options.height), _nearest(u, options.width))
-    depth = cv2.imdecode(home.depth_png[row], cv2.IMREAD_UNCHANGED)[pixel] * np.float32(0.001)
-    ids = cv2.imdecode(home.ids_png[row], cv2.IMREAD_UNCHANGED)[pixel].ravel()
+    depth = _decoded(home.depth_png[row], cv2.IMREAD_UNCHANGED)[pixel] * np.float32(0.001)
+    ids = _decoded(home.ids_png[row], cv2.IMREAD_UNCHANGED)[pixel].ravel()
     pose = home.map_T_camera[row]
     rotation, heading = level_T_camera(pose)
     true = depth.ravel()
@@ -220,6 +215,24 @@ def _frame(
         'point': point.astype(np.float32),
         **_targets(home, row, ids, pose, heading),
     }
+
+
+def _image(jpeg: NDArray[np.uint8], options: ClipOptions) -> NDArray[np.uint8]:
+    """Return a stored picture (H, W, 3) RGB, which must have the size of the network's."""
+    image = cv2.cvtColor(_decoded(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    if image.shape[:2] != (options.height, options.width):
+        raise ConfigError(
+            f'clips: expected pictures of {options.width}x{options.height} px, got '
+            f'{image.shape[1]}x{image.shape[0]}; choose another --clips for pictures of that size'
+        )
+    return np.asarray(image, np.uint8)
+
+
+def _decoded(data: NDArray[np.uint8], flag: int) -> NDArray:
+    image = cv2.imdecode(data, flag)
+    if image is None:
+        raise ConfigError('clips: a picture is damaged; choose another --clips to render anew')
+    return image
 
 
 def _targets(
@@ -288,7 +301,7 @@ def _mirrored(clip: Clip, options: ClipOptions) -> Clip:
         depth=flat(clip.depth),
         ray=flipped(clip.ray) * across,
         level_T_camera=side[:, None] * clip.level_T_camera * across,
-        map_T_level=other @ clip.map_T_level @ other,
+        map_T_level=(other @ clip.map_T_level @ other).astype(np.float32),
         room=clip.room,
         camera_height=clip.camera_height,
         heights=clip.heights,

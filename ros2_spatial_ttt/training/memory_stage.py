@@ -8,10 +8,13 @@ each chunk, for the whole scene so far.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from ros2_spatial_ttt.training.backbone import HybridBackbone
 from ros2_spatial_ttt.training.batches import Batch
 from ros2_spatial_ttt.training.losses import LossWeights, dense_losses
 from ros2_spatial_ttt.training.model import Heads, SpatialNet
@@ -39,7 +42,7 @@ def with_context(
     even = nnf.pad(coarse.float(), (0, columns % 2, 0, rows % 2), mode='replicate')
     pooled = nnf.avg_pool2d(even, 2)
     tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, frame_valid.shape)
-    mixed, state, surprise = net.backbone(tokens, frame_valid, state)
+    mixed, state, surprise = _blocks(net)(tokens, frame_valid, state)
     change = (mixed - tokens).flatten(0, 1).transpose(1, 2).unflatten(2, pooled.shape[2:])
     wide = nnf.interpolate(change, scale_factor=2.0, mode='nearest')
     return coarse + wide[:, :, :rows, :columns], state, surprise
@@ -47,7 +50,7 @@ def with_context(
 
 def memory_loss(
     net: SpatialNet,
-    reader: SceneReader,
+    reader: SceneReader | None,
     batch: Batch,
     weights: LossWeights,
     *,
@@ -57,18 +60,21 @@ def memory_loss(
     """Return the loss of a batch of streams and what to log, both means over chunks.
 
     Gradients go back through ``detach_every`` chunks (truncated back-propagation through time).
+    ``reader`` is None where the blocks have no fast weights.
     """
-    state = net.backbone.initial_state(batch.clips)
+    state = _blocks(net).initial_state(batch.clips)
     chunks, total = batch.chunks(), torch.zeros((), device=batch.image.device)
     sums: dict[str, float] = {}
     for number, part in enumerate(chunks):
         if number and number % detach_every == 0:
             state = {name: tensor.detach() for name, tensor in state.items()}
         heads, state, surprise = _chunk(net, part, state, half)
-        scene = scene_losses(reader(state), part.scenes[0])
-        losses = dense_losses(heads, part.truth)
-        losses['surprise'], losses['scene'] = surprise.mean(), torch.stack([*scene.values()]).sum()
-        logged = {name: float(loss.detach()) for name, loss in scene.items()}
+        losses, logged = dense_losses(heads, part.truth), {}
+        losses['surprise'] = surprise.mean()
+        if reader is not None:
+            scene = scene_losses(reader(state), part.scenes[0])
+            losses['scene'] = torch.stack([*scene.values()]).sum()
+            logged = {name: float(loss.detach()) for name, loss in scene.items()}
         if heads.appearance.requires_grad:
             losses['appearance'], _ = looks_loss(net, part.picture, heads, part, half)
         logged |= accuracy(heads, part.truth)
@@ -76,6 +82,10 @@ def memory_loss(
         for name, value in logged.items():
             sums[name] = sums.get(name, 0.0) + value / len(chunks)
     return total, sums
+
+
+def _blocks(net: SpatialNet) -> HybridBackbone:
+    return cast('HybridBackbone', net.backbone)
 
 
 def _chunk(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ros2_spatial_ttt.training.backbone import HybridBackbone
 from ros2_spatial_ttt.training.batches import Batch
+from ros2_spatial_ttt.training.encoder import PretrainedTrunk, load_encoder
 from ros2_spatial_ttt.training.memory_stage import memory_loss
 from ros2_spatial_ttt.training.model import SpatialNet
 from ros2_spatial_ttt.training.perception import perception_loss
@@ -32,13 +33,19 @@ class Objective(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
-        self.net = SpatialNet(config.model).to(memory_format=torch.channels_last)
+        net = SpatialNet(config.model)
+        if config.encoder:
+            trunk = PretrainedTrunk(config.model, load_encoder(config.encoder))
+            net.trunk = trunk  # type: ignore[assignment]
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reader: SceneReader | None = None
         if config.stage == 'memory':
             self.net.backbone = HybridBackbone(config.blocks)
-            self.reader = SceneReader(config.blocks, len(config.model.labels), len(ROOM_KINDS))
+            if any(config.blocks.is_hybrid(n) for n in range(config.blocks.blocks)):
+                self.reader = SceneReader(config.blocks, len(config.model.labels), len(ROOM_KINDS))
             for parameter in self.before_blocks():
-                parameter.requires_grad_(config.trunk_rate > 0.0)
+                trained = config.trunk_rate > 0.0 and parameter.requires_grad
+                parameter.requires_grad_(trained)
 
     def before_blocks(self) -> list[nn.Parameter]:
         """Return the parameters of all before the blocks."""
@@ -53,7 +60,7 @@ class Objective(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and what to log."""
         config = self.config
-        if self.reader is None:
+        if config.stage == 'perception':
             return perception_loss(self.net, batch, config.loss, half=config.half)
         return memory_loss(
             self.net,

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import cv2
@@ -195,12 +196,12 @@ def load_home(path: Path) -> ClipFile:
         with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
             if int(file['format']) != FORMAT:
                 raise ConfigError(f'{path}: format {file["format"]}, expected {FORMAT}')
-            packed = {
+            packed: dict[str, Any] = {
                 name: tuple(_unpacked(file[name], file[f'{name}_end']))
                 for name in ('jpeg', 'depth_png', 'ids_png')
             }
             single = {'focal', 'room', 'labelled'}
-            rest = {
+            rest: dict[str, Any] = {
                 n: file[n] for n in ClipFile.__dataclass_fields__.keys() - packed.keys() - single
             }
             # Files of before these were stored lack them.

@@ -168,8 +168,9 @@ class TrainConfig:
 def _wrong_types(values: Any, prefix: str = '') -> Iterator[str]:
     """Yield what is wrong with the types of a dataclass of options and those within it."""
     for item in fields(values):
-        value = getattr(values, item.name)
-        default = item.default if item.default is not MISSING else item.default_factory()
+        value, default = getattr(values, item.name), item.default
+        if item.default_factory is not MISSING:
+            default = item.default_factory()
         if is_dataclass(default) and type(value) is type(default):
             yield from _wrong_types(value, f'{item.name}.')
         elif type(value) is not type(default) and not (

@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='folder of checkpoints and logs')
     parser.add_argument('--clips', type=Path, default=Path('out/clips'), help='rendered homes')
     parser.add_argument('--start', type=Path, help='checkpoint whose weights the run begins with')
+    parser.add_argument(
+        '--encoder', metavar='NAME', help='timm:NAME or transformers:NAME instead of the trunk'
+    )
     parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'))
     parser.add_argument('--threads', type=int, default=0, help='of torch; 0 = as torch chooses')
     parser.add_argument('--render', type=int, default=2, help='processes that render homes')
@@ -49,8 +53,12 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.start:
         config = replace(config, start=str(args.start))
+    if args.encoder:
+        config = replace(config, encoder=args.encoder)
     if args.threads:
         torch.set_num_threads(args.threads)
+    for option in ('out', 'clips'):
+        _require_writable(getattr(args, option), f'--{option}')
     device = choose_device(args.device)
     ranks = Ranks.join(device)
     try:
@@ -65,6 +73,18 @@ def run(args: argparse.Namespace) -> int:
     finally:
         ranks.leave()
     return 0
+
+
+def _require_writable(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f'{option} {folder}: expected a folder that can be written, got {error}; '
+            'choose another'
+        ) from error
 
 
 def batch_options(config: TrainConfig, step: int) -> BatchOptions:
@@ -102,10 +122,8 @@ def _shelf(
         for bag in bags:
             bag_clips(args.clips, Path(bag), config.scenes)
     ranks.wait()
-    paths = [home_path(args.clips, seed) for seed in seeds]
-    for bag in bags:
-        paths += bag_clips(args.clips, Path(bag), config.scenes)
-    return HomeShelf(paths)
+    recorded = [bag_clips(args.clips, Path(bag), config.scenes) for bag in bags]
+    return HomeShelf([home_path(args.clips, seed) for seed in seeds] + sum(recorded, []))
 
 
 def _begun(config: TrainConfig, out: Path, device: torch.device, ranks: Ranks) -> Run:
@@ -116,12 +134,6 @@ def _begun(config: TrainConfig, out: Path, device: torch.device, ranks: Ranks) -
             print(f'going on from step {training.step} of {last}', flush=True)
     elif config.start:
         training.start_from(Path(config.start))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f'--out {out}: expected a folder that can be written, got {error}; choose another'
-        ) from error
     return training
 
 

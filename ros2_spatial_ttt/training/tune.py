@@ -33,16 +33,18 @@ from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.memory.reader import Beliefs, Reader
 from ros2_spatial_ttt.memory.votes import vote_frequencies
 from ros2_spatial_ttt.query.intervals import Z90
-from ros2_spatial_ttt.query.names import Reading, named_things, score_features
+from ros2_spatial_ttt.query.names import Named, Reading, score_features, things_by_name
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
+from ros2_spatial_ttt.sim.world import TRAIN_SEEDS, Thing
 from ros2_spatial_ttt.training.watching import FOUND_M, Watched, watch
 
 __all__ = [
     'Held',
     'add_arguments',
+    'best_reading',
+    'compare',
     'fit_detector',
     'fit_reading',
     'logistic',
@@ -53,7 +55,10 @@ __all__ = [
 # Ridge of the logistic models: of what each name adds, and of everything else.
 RIDGE, NAME_RIDGE = 1.0, 30.0
 _STEPS = 30
+SURE = 0.5  # confidence from which a thing is told
 _SHARES = np.linspace(0.0, 0.3, 31)
+# Distances that two things of a name may be asked to be apart, m.
+APART_M = (0.25, 0.3, 0.4, 0.5)
 
 Array = NDArray[np.float64]
 
@@ -85,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
         homes = list(tqdm(pool.imap(_watched, jobs), total=len(jobs), unit='home'))
         detector = fit_detector(homes, Detector.from_manifest(manifest), len(manifest.labels))
         held = pool.map(_held, [(folder, home, detector) for home in homes])
-    reading = fit_reading(held)
+    reading, held_so = best_reading(held)
     write_constants(folder, detector.to_manifest(manifest.labels) | reading.to_manifest())
-    print(table(homes, detector, held, reading))
+    print(table(homes, detector, held_so, reading))
     return 0
 
 
@@ -175,62 +180,86 @@ class Held:
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
-def _held(job: tuple[Path, Watched, Detector]) -> Held:
-    """Return what the memory holds after each minute of a home, with the truth about it."""
+def _held(job: tuple[Path, Watched, Detector]) -> tuple[Held, ...]:
+    """Return what the memory holds after each minute of a home, read with each of ``APART_M``."""
     folder, home, detector = job
     memory = SpatialMemory(MemoryConfig(model=str(folder), threads=1))
     labels, votes = memory.manifest.labels, memory.config.votes
     reader = Reader(memory.runtime, memory.grid, vote_frequencies(votes.features, votes.scale_m))
-    rows: list[dict[str, Any]] = []
-    asked: list[int] = []
-    pending = list(home.known)
-    for percept in home.percepts(detector, labels):
-        while pending and pending[0].ask_ns < percept.stamp_ns:
+    beliefs: list[Beliefs | None] = []
+
+    def until(stamp_ns: float) -> None:
+        while len(beliefs) < len(home.known) and home.known[len(beliefs)].ask_ns < stamp_ns:
             memory.flush()
-            _compare(reader.beliefs(memory.state), pending.pop(0), labels, rows, asked)
+            beliefs.append(reader.beliefs(memory.state))
+
+    for percept in home.percepts(detector, labels):
+        until(percept.stamp_ns)
         memory.feed_percept(percept)
-    memory.flush()
-    for known in pending:
-        _compare(reader.beliefs(memory.state), known, labels, rows, asked)
+    until(np.inf)
+    pairs = list(zip(beliefs, home.known, strict=True))
+    return tuple(compare(pairs, labels, Reading(apart_m=apart)) for apart in APART_M)
+
+
+def compare(
+    pairs: Sequence[tuple[Beliefs | None, Known]], labels: Sequence[str], reading: Reading
+) -> Held:
+    """Return what is believed at several times, with the truth that was known by then."""
+    rows: list[tuple[Any, ...]] = []
+    asked: list[int] = []
+    for beliefs, known in pairs:
+        found = things_by_name(beliefs, reading) if beliefs is not None else {}
+        for number, name in enumerate(labels):
+            things = known.by_category.get(name, [])
+            if name in known.vague or (not things and name in known.glimpsed):
+                continue
+            rows += _compared(found.get(number, []), things, len(asked))
+            asked.append(len(things))
+    features, hit, error, edge, group = zip(*rows, strict=True) if rows else [()] * 5
     return Held(
-        features=np.array([row['features'] for row in rows]).reshape(-1, 2),
-        hit=np.array([row['hit'] for row in rows], bool),
-        error=np.array([row['error'] for row in rows]).reshape(-1, 3),
-        edge=np.array([row['edge'] for row in rows]),
-        group=np.array([row['group'] for row in rows], np.int64),
+        features=np.array(features, np.float64).reshape(-1, 2),
+        hit=np.array(hit, bool),
+        error=np.array(error, np.float64).reshape(-1, 3),
+        edge=np.array(edge, np.float64),
+        group=np.array(group, np.int64),
         asked=np.array(asked, np.int64),
     )
 
 
-def _compare(
-    beliefs: Beliefs | None,
-    known: Known,
-    labels: Sequence[str],
-    rows: list[dict[str, Any]],
-    asked: list[int],
-) -> None:
-    """Add what is believed of each name, and how many things of it are known."""
-    for number, name in enumerate(labels):
-        things = known.by_category.get(name, [])
-        if name in known.vague or (not things and name in known.glimpsed):
-            continue
-        found = named_things(beliefs, number) if beliefs is not None else []
-        centres = np.array([thing.centre for thing in things]).reshape(-1, 3)
-        places = np.array([one.peak.position for one in found]).reshape(-1, 3)
-        near = dict(zip(*metrics.match(places, centres, FOUND_M), strict=True))
-        for row, one in enumerate(found):
-            hit = row in near
-            edge = float(one.peak.size.max())
-            rows.append(
-                {
-                    'features': score_features(one.peak.score, edge),
-                    'hit': hit,
-                    'error': places[row] - centres[near[row]] if hit else np.full(3, np.nan),
-                    'edge': edge,
-                    'group': len(asked),
-                }
-            )
-        asked.append(len(things))
+def _compared(
+    found: Sequence[Named], things: Sequence[Thing], group: int
+) -> list[tuple[Any, ...]]:
+    """Return features, hit, error, edge and group of each thing found."""
+    centres = np.array([thing.centre for thing in things]).reshape(-1, 3)
+    places = np.array([one.peak.position for one in found]).reshape(-1, 3)
+    near = dict(zip(*metrics.match(places, centres, FOUND_M), strict=True))
+    rows: list[tuple[Any, ...]] = []
+    for row, one in enumerate(found):
+        edge = float(one.peak.size.max())
+        error = places[row] - centres[near[row]] if row in near else np.full(3, np.nan)
+        rows.append((score_features(one.peak.score, edge), row in near, error, edge, group))
+    return rows
+
+
+def best_reading(held: Sequence[Sequence[Held]]) -> tuple[Reading, list[Held]]:
+    """Return the reading with the best average precision, and what is held read so.
+
+    Args:
+        held: per home, with each of ``APART_M``.
+    """
+    scored = []
+    for apart, parts in zip(APART_M, zip(*held, strict=True), strict=True):
+        reading = replace(fit_reading(parts), apart_m=apart)
+        scored.append((_average_precision(parts, reading), reading, list(parts)))
+    _, reading, parts_so = max(scored, key=lambda item: item[0])
+    return reading, parts_so
+
+
+def _average_precision(held: Sequence[Held], reading: Reading) -> float:
+    order = np.argsort(-np.concatenate([part.confidence(reading) for part in held]))
+    hit = np.concatenate([part.hit for part in held])[order]
+    precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
+    return float((precision * hit).sum()) / max(sum(int(part.asked.sum()) for part in held), 1)
 
 
 def fit_reading(held: Sequence[Held]) -> Reading:
@@ -239,11 +268,14 @@ def fit_reading(held: Sequence[Held]) -> Reading:
     hit = np.concatenate([part.hit for part in held])
     inputs = np.column_stack([np.ones(len(hit)), features])
     bias, score, edge = logistic(inputs, hit, np.array([1e-3, RIDGE, RIDGE])).tolist()
+    reading = Reading(bias=bias, score=score, edge=edge)
+    # Intervals are told of things that are sure.
+    good = [part.hit & (part.confidence(reading) >= SURE) for part in held]
     error_m, share = _spread(
-        np.concatenate([part.error[part.hit] for part in held]),
-        np.concatenate([part.edge[part.hit] for part in held]),
+        np.concatenate([part.error[rows] for part, rows in zip(held, good, strict=True)]),
+        np.concatenate([part.edge[rows] for part, rows in zip(held, good, strict=True)]),
     )
-    return Reading(bias=bias, score=score, edge=edge, error_m=error_m, error_share=share)
+    return replace(reading, error_m=error_m, error_share=share)
 
 
 def _spread(error: Array, edge: Array) -> tuple[float, float]:
@@ -251,6 +283,8 @@ def _spread(error: Array, edge: Array) -> tuple[float, float]:
 
     They are then stretched to hold 90 % of the errors in a normal distribution's 90 % interval.
     """
+    if not len(error):
+        return Reading.error_m, Reading.error_share
     size = np.abs(error)
     best, chosen = np.inf, (0.03, 0.0)
     for base in np.geomspace(0.01, 0.2, 20):
@@ -296,7 +330,7 @@ def table(
     features, label, right = _detections(homes)
     chance = detector.weight(label, features)
     confidence = [part.confidence(reading) for part in held]
-    sure = [c >= 0.5 for c in confidence]
+    sure = [c >= SURE for c in confidence]
     found = sum(int(part.hit[s].sum()) for part, s in zip(held, sure, strict=True))
     named, asked = sum(int(s.sum()) for s in sure), sum(int(p.asked.sum()) for p in held)
     counts = [_counted(part, s) for part, s in zip(held, sure, strict=True)]

@@ -23,20 +23,20 @@ def bench(*options: str, folder: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, '-m', 'ros2_spatial_ttt.cli', 'bench', 'ingest', *options]
     # The benchmark cleans up its processes; the limit is for when it does not.
     return subprocess.run(
-        command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=150
+        command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=280
     )
 
 
 def test_node_is_measured_under_load(tmp_path: Path) -> None:
-    options = ('--seconds', '4', '--warm-up', '1', '--distinct', '8', '--rate', '10')
+    options = ('--seconds', '8', '--warm-up', '1', '--distinct', '8', '--rate', '5')
     reliable = ('--reliability', 'reliable', '--json', 'ingest.json')
     done = bench(*options, *reliable, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / 'ingest.json').read_text(encoding='utf-8'))
     assert 0 < results['frames_per_s'] <= results['received_per_s'] + 1
-    assert results['published_per_s'] == pytest.approx(10, rel=0.3)
-    assert results['query.asked'] == 8
-    assert results['query.answered'] >= 1
+    assert results['published_per_s'] == pytest.approx(5, rel=0.3)
+    assert results['query.asked'] == 16
+    assert 1 <= results['query.answered'] <= 16
     assert results['query.p50_ms'] <= results['query.p95_ms'] <= results['query.p99_ms']
     assert results['chunks'] >= 1 and results['update.p50_ms'] > 0
     assert results['cpu_percent'] > 0 and results['rss_mib'] > 50

@@ -8,9 +8,9 @@ import array
 import time
 
 import numpy as np
+from patience import until
 
 NS = 1_000_000_000
-WAIT_S = 20.0
 
 
 class Camera:
@@ -40,10 +40,10 @@ class Camera:
         heard = [self._info, self._compressed if compressed else self._colour]
         heard += [self._depth] if depth else []
         heard += [self._pose if pose else self._odometry]
-        end_s = time.monotonic() + WAIT_S
-        while not all(publisher.get_subscription_count() for publisher in heard):
-            assert time.monotonic() < end_s, f'the node does not hear {self.optical_frame}'
-            time.sleep(0.01)
+        until(
+            lambda: all(publisher.get_subscription_count() for publisher in heard),
+            what=f'the node hears {self.optical_frame}',
+        )
         # A publisher knows of a match before the subscription does.
         time.sleep(0.2)
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import WAIT_S, until
 
 NS = 1_000_000_000
 # Without it, pictures push small messages out of the memory that processes share.
@@ -62,8 +63,7 @@ def beside(name):
     return module
 
 
-Camera, peers = beside('camera').Camera, beside('peer')
-Peer, until = peers.Peer, peers.until
+Camera, Peer = beside('camera').Camera, beside('peer').Peer
 
 
 class NodeProcess:
@@ -176,10 +176,15 @@ class NodeProcess:
             return None
 
         try:
-            return until(fresh, what=what)
+            return until(fresh, what=what, progress=self._written)
         except AssertionError as error:
             last = self._statuses[-1] if self._statuses else None
             raise AssertionError(f'{error}; last status {last}\n{self.log[-3000:]}') from None
+
+    def _written(self):
+        """Return what changes while frames are on their way into the memory."""
+        last = self._statuses[-1:]
+        return [(status.frames_received, status.chunks) for status in last]
 
     @staticmethod
     def refused(status):
@@ -255,7 +260,7 @@ class NodeProcess:
         """Send a signal; returns (exit code, seconds until the process was gone)."""
         start_s = time.monotonic()
         self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=WAIT_S)
         return code, time.monotonic() - start_s
 
     def sizes(self):

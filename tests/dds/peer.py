@@ -7,17 +7,7 @@ from __future__ import annotations
 import threading
 import time
 
-WAIT_S = 20.0
-
-
-def until(condition, *, timeout_s=WAIT_S, what=''):
-    """Wait for a condition and return what it returned."""
-    end_s = time.monotonic() + timeout_s
-    while not (found := condition()):
-        if time.monotonic() > end_s:
-            raise AssertionError(f'did not happen within {timeout_s} s: {what or condition}')
-        time.sleep(0.01)
-    return found
+from patience import WAIT_S, until
 
 
 class Peer:

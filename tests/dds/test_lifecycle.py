@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import WAIT_S
 
 pytest.importorskip('rclpy')
 pytest.importorskip('spatial_ttt')
@@ -16,6 +17,10 @@ pytest.importorskip('spatial_ttt')
 from std_srvs.srv import Trigger
 
 from spatial_ttt.srv import SaveMemory, SpatialQuery
+
+# A node that is not finished 1.7 s after a signal ends itself with code 1, so code 0 says that it
+# was in time; the rest of the 2 s is the interpreter's, which a busy machine makes wait.
+GONE_S = 10.0
 
 
 def test_parameters_that_are_wrong_are_all_listed(start_node):
@@ -159,7 +164,7 @@ def test_signal_ends_the_process_with_a_last_snapshot(start_node, tour, number):
         node.camera.send(frame)
     code, took_s = node.signal(number)
     assert code == 0, node.log[-2000:]
-    assert took_s < 2.0
+    assert took_s < GONE_S
     assert (node.folder / 'snapshots' / 'last.safetensors').stat().st_size > 0
     second = start_node(
         snapshot__directory=str(node.folder / 'snapshots'), snapshot__load_at_start='last'
@@ -173,7 +178,7 @@ def test_signal_ends_a_node_that_was_never_configured(start_node, number):
     node = start_node()
     assert node.lifecycle_state() == 'unconfigured'
     code, took_s = node.signal(number)
-    assert (code, took_s < 2.0) == (0, True), node.log
+    assert (code, took_s < GONE_S) == (0, True), node.log
     assert 'Traceback' not in node.log
 
 
@@ -224,8 +229,8 @@ def test_installed_executable_answers_and_ends(peer):
         assert answer.current_state.label == 'unconfigured'
         start_s = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
-        assert time.monotonic() - start_s < 2.0
+        assert process.wait(timeout=WAIT_S) == 0
+        assert time.monotonic() - start_s < GONE_S
     finally:
         process.kill()
         print(process.communicate()[0])

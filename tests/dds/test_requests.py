@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from patience import WAIT_S
 
 pytest.importorskip('rclpy')
 pytest.importorskip('spatial_ttt')
@@ -265,7 +266,7 @@ def test_question_beyond_the_limit_is_busy():
     class Held:
         def query(self, _query):
             entered.set()
-            assert leave.wait(20.0)
+            assert leave.wait(WAIT_S)
             return Answer(ResultCode.NOT_FOUND)
 
     questions = Questions(
@@ -280,7 +281,7 @@ def test_question_beyond_the_limit_is_busy():
     request, first = Request(type=Request.LOCATE, labels=['a']), Response()
     thread = threading.Thread(target=questions, args=(request, first))
     thread.start()
-    assert entered.wait(20.0)
+    assert entered.wait(WAIT_S)
     second = questions(request, Response())
     leave.set()
     thread.join()

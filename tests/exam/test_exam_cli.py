@@ -10,11 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import WAIT_S, until
 
 pytest.importorskip('mujoco', reason='homes need MuJoCo')
 pytest.importorskip('onnxruntime', reason='the memory needs a runtime')
@@ -57,6 +57,9 @@ def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     [
         (('--homes', '0'), '--homes: expected at least 1, got 0'),
         (('--homes', '-3'), '--homes: expected at least 1, got -3'),
+        (('--param', 'votes.rul=gd'), 'votes.rul: no such parameter'),
+        (('--param', 'votes.rule=newton'), 'votes.rule: expected one of'),
+        (('--param', 'votes.rule'), '--param: expected NAME=VALUE'),
         (('--minutes', '0'), '--minutes: expected more than 0, got 0'),
         (('--minutes', 'nan'), '--minutes: expected more than 0, got nan'),
         (('--rate', '-1'), '--rate: expected more than 0, got -1'),
@@ -75,6 +78,14 @@ def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
         ),
         (('--systems', 'memory,psychic'), '--systems: psychic unknown, expected some of memory'),
         (('--via', 'ros', '--ray', 'local'), '--ray and --via ros'),
+        (('--pose-noise', '-0.1'), '--pose-noise: expected 0..1 m, got -0.1'),
+        (('--pose-noise', 'nan'), '--pose-noise: expected 0..1 m, got nan'),
+        (('--no-depth',), '--no-depth: oracle perception is made of depth'),
+        (('--no-depth', '--perception', 'model', '--via', 'ros'), '--no-depth and --via ros'),
+        (
+            ('--no-depth', '--perception', 'model'),
+            'writes measured surfaces only',
+        ),
     ],
 )
 def test_bad_option_is_a_sentence_before_any_work(refused, words, said) -> None:
@@ -178,6 +189,9 @@ def test_other_options_are_other_results() -> None:
         dataclasses.replace(base, systems=('memory', 'blind')),
         dataclasses.replace(base, budget_mb=2.0),
         dataclasses.replace(base, via='ros'),
+        dataclasses.replace(base, sensor='realistic'),
+        dataclasses.replace(base, pose_noise_m=0.02),
+        dataclasses.replace(base, depth=False),
         dataclasses.replace(base, sets=('vsi',)),
     ]
     digests = {options.digest() for options in [base, *others]}
@@ -189,9 +203,9 @@ def test_an_interrupted_run_stops_cleanly_and_resumes(tmp_path: Path) -> None:
     words = [*TINY, '--systems', 'memory', '--homes', '2', '--jobs', '1', '--out', str(tmp_path)]
     command = [sys.executable, '-m', 'ros2_spatial_ttt.cli', 'exam', *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    until(lambda: whole(tmp_path) or process.poll() is not None)
+    until(lambda: whole(tmp_path) or process.poll() is not None, what='the first home')
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130 and 'interrupted' in said and 'Traceback' not in said
     kept = whole(tmp_path)
     assert len(kept) == 1 and not (tmp_path / 'exam.md').exists()
@@ -203,13 +217,6 @@ def test_an_interrupted_run_stops_cleanly_and_resumes(tmp_path: Path) -> None:
 
 def whole(folder: Path) -> dict[str, int]:
     return {p.name: p.stat().st_mtime_ns for p in (folder / 'homes').glob('[!.]*.json')}
-
-
-def until(reached, *, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_result_of_another_seed_is_not_used(tmp_path: Path, tiny: HomeOptions) -> None:

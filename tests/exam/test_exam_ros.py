@@ -54,13 +54,7 @@ def test_node_and_core_agree_on_detections(tiny: HomeOptions) -> None:
 
 
 @pytest.mark.sim
-def test_node_and_core_agree_on_pictures(tiny: HomeOptions) -> None:
-    from ros2_spatial_ttt.sim import stage
-
-    try:
-        stage.require_renderer()
-    except stage.RendererError as error:
-        pytest.skip(str(error))
+def test_node_and_core_agree_on_pictures(tiny: HomeOptions, renderer: str) -> None:
     assert_agree(
         dataclasses.replace(
             tiny, sets=('locate', 'verdict'), perception='model', systems=('memory',), minutes=0.4

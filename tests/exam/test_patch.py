@@ -75,6 +75,17 @@ def test_memory_finds_places_and_beats_chance(results: dict[str, Any]) -> None:
     assert results[f'baseline.nearest_neighbour.{recall}'] > results[f'baseline.chance.{recall}']
 
 
+def test_the_same_questions_are_asked_without_evidence(results: dict[str, Any]) -> None:
+    alone = 'patch.without_evidence.'
+    assert results[f'{alone}queries'] == results['patch.queries']
+    near, wide = (results[f'{alone}recall_at_{r}m'] for r in ('0.25', '0.5'))
+    assert 0.0 <= near <= wide <= results[f'{alone}answered_share'] <= 1.0
+    assert results['patch.recall_at_0.5m'] >= wide
+    # The keyframes are not counted where they are not used.
+    used = 'state_bytes_used'
+    assert 0 < results[f'without_evidence.{used}'] < results[used]
+
+
 def test_reset_memory_knows_nothing(results: dict[str, Any]) -> None:
     assert results['control.reset.patch.recall_at_0.5m'] == 0.0
     assert results['control.reset.patch.answered_share'] == 0.0
@@ -111,7 +122,14 @@ def test_folder_gets_the_table_and_pictures(folder: Path, results: dict[str, Any
     files = sorted(path.name for path in (folder / 'out').iterdir())
     assert files == ['patch.md', 'patch_answers.png', 'patch_errors.png']
     table = (folder / 'out' / 'patch.md').read_text(encoding='utf-8')
-    for name in ('memory', 'nearest_neighbour', 'sift', 'chance', 'control: reset'):
+    for name in (
+        'memory',
+        'memory without evidence',
+        'nearest_neighbour',
+        'sift',
+        'chance',
+        'control: reset',
+    ):
         assert f'| {name} ' in table
     assert f'{HELD_OUT * PATCHES} pictures' in table
 

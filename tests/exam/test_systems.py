@@ -203,7 +203,7 @@ def test_a_context_refuses_what_cannot_be(wrong):
 
 
 def test_without_names_stores_abstain():
-    context = SystemContext(perception='model')
+    context = SystemContext(perception='model', labels=())
     for name in ('window', 'voxel', 'keyframe'):
         system = SYSTEMS[name](context)
         assert not hasattr(system, 'observe') and not hasattr(system, 'observe_frame')

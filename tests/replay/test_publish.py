@@ -3,9 +3,9 @@
 """Playing over real DDS: all arrives, in order, with the recorded QoS and a running clock."""
 
 import threading
-import time
 
 import pytest
+from patience import WAIT_S, until
 
 rclpy = pytest.importorskip('rclpy')
 
@@ -74,13 +74,6 @@ def header_stamp(message):
     return stamp_to_ns(message.header.stamp)
 
 
-def until(reached, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not reached() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return reached()
-
-
 def test_everything_arrives_in_order_with_the_clock(graph, bag_path):
     listener, node = graph
     with Bag(bag_path) as bag:
@@ -92,13 +85,15 @@ def test_everything_arrives_in_order_with_the_clock(graph, bag_path):
         clock = listen(listener, Clock, '/clock', lambda m: stamp_to_ns(m.clock), qos=1000)
         warned = []
         player = Player(bag, node, warn=warned.append)
-        assert player.wait_for_subscribers(20.0, topics={topics.colour, topics.depth, topics.pose})
-        assert until(lambda: node.count_subscribers('/clock'))
+        assert player.wait_for_subscribers(
+            WAIT_S, topics={topics.colour, topics.depth, topics.pose}
+        )
+        until(lambda: node.count_subscribers('/clock'), what='a listener of the clock')
         player.play(rate=20.0, progress=False)
-        assert until(lambda: len(poses) == len(colour) == len(depth) == COUNT)
-        assert until(lambda: clock and clock[-1] == frames[-1]), 'it stops with the recording'
+        until(lambda: len(poses) == len(colour) == len(depth) == COUNT, what='all messages')
+        until(lambda: clock and clock[-1] == frames[-1], what='a clock at the last stamp')
         end_ns = frames[-1] + 2_000_000_000
-        assert player.run_clock(lambda: clock[-1] >= end_ns, rate=10.0, timeout_s=10.0)
+        assert player.run_clock(lambda: clock[-1] >= end_ns, rate=10.0, timeout_s=WAIT_S)
         assert not player.run_clock(lambda: False, rate=1.0, timeout_s=0.1)
     assert colour == poses == frames
     assert depth == [(stamp, 640 * 480 * 2) for stamp in frames]

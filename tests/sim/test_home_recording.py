@@ -23,17 +23,8 @@ from ros2_spatial_ttt.sim.episode import Episode  # noqa: E402
 from ros2_spatial_ttt.sim.home_recording import record_home, topics_of  # noqa: E402
 from ros2_spatial_ttt.sim.ros_messages import RecordingError, staged  # noqa: E402
 from ros2_spatial_ttt.sim.sensor import REALISTIC  # noqa: E402
-from ros2_spatial_ttt.sim.stage import RendererError, require_renderer  # noqa: E402
 
 TF = Topics('', '', '', 'tf', '')
-
-
-@pytest.fixture(scope='module')
-def renderer():
-    try:
-        return require_renderer()
-    except RendererError as error:
-        pytest.skip(str(error))
 
 
 def simulate(out, *options):

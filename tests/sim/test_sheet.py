@@ -15,16 +15,7 @@ from ros2_spatial_ttt.errors import ConfigError
 pytest.importorskip('mujoco')
 
 from ros2_spatial_ttt.sim import census, rate, sheet  # noqa: E402
-from ros2_spatial_ttt.sim.stage import RendererError, require_renderer  # noqa: E402
 from ros2_spatial_ttt.sim.world import CATEGORIES  # noqa: E402
-
-
-@pytest.fixture(scope='module')
-def renderer():
-    try:
-        return require_renderer()
-    except RendererError as error:
-        pytest.skip(str(error))
 
 
 def options(*words: str) -> argparse.Namespace:

@@ -13,7 +13,7 @@ pytest.importorskip('mujoco')
 from ros2_spatial_ttt.sim.catalogue import model  # noqa: E402
 from ros2_spatial_ttt.sim.senses import sights, skins  # noqa: E402
 from ros2_spatial_ttt.sim.senses.optics import camera_poses, grid_rays, intrinsics_of  # noqa: E402
-from ros2_spatial_ttt.sim.stage import RendererError, Stage, require_renderer  # noqa: E402
+from ros2_spatial_ttt.sim.stage import Stage  # noqa: E402
 from ros2_spatial_ttt.sim.world import CATEGORIES, Change  # noqa: E402
 
 
@@ -130,11 +130,7 @@ def test_the_rays_of_a_grid_lie_in_their_cells():
 
 
 @pytest.mark.sim
-def test_rays_agree_with_rendered_masks():
-    try:
-        require_renderer()
-    except RendererError as error:
-        pytest.skip(str(error))
+def test_rays_agree_with_rendered_masks(renderer):
     names = ('chair', 'sofa', 'table', 'plant', 'box', 'shelf', 'lamp', 'armchair', 'bin', 'stool')
     angles = 2 * np.pi * np.arange(len(names)) / len(names)
     things = [

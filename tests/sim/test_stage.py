@@ -20,7 +20,7 @@ from ros2_spatial_ttt.types import Intrinsics
 
 pytest.importorskip('mujoco')
 
-from ros2_spatial_ttt.sim.stage import RendererError, Stage, require_renderer  # noqa: E402
+from ros2_spatial_ttt.sim.stage import RendererError, Stage  # noqa: E402
 
 HIGH, LONG, WIDE = 2.5, 5.0, 4.0
 PAINT = 'wall.paint.0'
@@ -175,14 +175,6 @@ def test_things_turn_with_yaw():
 def test_rectangles_fill_a_polygon(polygon, area):
     parts = rectangles(polygon)
     assert sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in parts) == pytest.approx(area)
-
-
-@pytest.fixture(scope='module')
-def renderer():
-    try:
-        return require_renderer()
-    except RendererError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.sim

@@ -248,16 +248,3 @@ def test_other_seed_of_the_walk_gives_another_walk():
 def test_impossible_options_are_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=field):
         TourOptions(**{field: value})
-
-
-def test_plan_shows_home_and_walk(tours):
-    pytest.importorskip('matplotlib')
-    from ros2_spatial_ttt.sim.plan import draw
-
-    home, tour = tours[3]
-    bare, walked = draw(home), draw(home, tour)
-    assert len(walked.lines) > len(bare.lines)
-    names = {text.get_text() for text in bare.texts}
-    assert {room.kind for room in home.rooms} <= names and 'door' in names
-    x, y = np.concatenate([room.polygon for room in home.rooms]).T
-    assert bare.get_xlim()[0] < x.min() and bare.get_ylim()[1] > y.max()

@@ -13,11 +13,12 @@ pytest.importorskip('torch')
 pytest.importorskip('tensorboard')
 
 import torch
-from toy_clips import tiny_config, toy_folder, toy_home
+from toy_clips import SIZE, tiny_config, toy_folder, toy_home
 
 from ros2_spatial_ttt.cli import main
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoint
+from ros2_spatial_ttt.training.data import ClipOptions, make_clip
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.scenes import home_path, load_home, save_home
 from ros2_spatial_ttt.training.settings import load_config
@@ -104,14 +105,15 @@ def test_another_kind_of_file_is_refused(saved):
     assert "expected format 'spatial_ttt checkpoint 1', got None" in refusal(training, path)
 
 
-def test_an_output_that_cannot_be_written_is_refused(tmp_path, capsys):
-    toy_folder(tmp_path / 'clips')
+@pytest.mark.parametrize('option', ['--out', '--clips'])
+def test_a_folder_that_cannot_be_written_is_refused(option, tmp_path, capsys):
     tiny_config(tmp_path / 'config.yaml')
     (tmp_path / 'file').write_text('here')
-    words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
-    words += ['--clips', str(tmp_path / 'clips'), '--out', str(tmp_path / 'file/out')]
-    assert main(words) == 2
-    assert 'choose another' in capsys.readouterr().err
+    folders = {'--clips': tmp_path / 'clips', '--out': tmp_path / 'out'}
+    folders[option] = tmp_path / 'file/folder'
+    words = [str(word) for pair in folders.items() for word in pair]
+    assert main(['train', '--config', str(tmp_path / 'config.yaml'), *words]) == 2
+    assert f'{option} {folders[option]}: expected a folder' in capsys.readouterr().err
 
 
 def test_an_older_checkpoint_stays_whole_when_a_new_one_cannot_be_written(saved, monkeypatch):
@@ -201,3 +203,11 @@ def test_empty_clips_are_refused(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(ConfigError, match='expected frames, got none'):
         load_home(path)
+
+
+def test_a_damaged_picture_is_refused():
+    home = toy_home(clips=1, frames=2)
+    broken = replace(home, jpeg=(home.jpeg[0][:40], home.jpeg[1]))
+    options = ClipOptions(width=SIZE, height=SIZE)
+    with pytest.raises(ConfigError, match='a picture is damaged'):
+        make_clip(broken, np.arange(2), options, np.random.default_rng(0))

@@ -145,3 +145,12 @@ def test_names_that_were_not_seen_have_no_place_to_learn(objective, truth):
     )
     for name, loss in scene_losses(scene, truth).items():
         assert float(loss) == float(scene_losses(scene, elsewhere)[name])
+
+
+@pytest.mark.parametrize('part', ['use_conv', 'use_ttt', 'use_window', 'use_anchors'])
+def test_every_part_of_the_blocks_can_be_taken_out(part, config, batch):
+    changed = replace(config, backbone={**config.backbone, part: False})
+    loss, logged = Objective(changed).train()(batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert ('scene_seen' in logged) == (part != 'use_ttt')

@@ -130,6 +130,15 @@ def test_looking_at_held_out_homes_changes_nothing(stage, begun, clips):
     assert training.objective.training
 
 
+def test_held_out_homes_are_looked_at_with_the_averaged_weights(begun):
+    training, batch = begun('perception')
+    training.advance(batch(0))
+    with training.averaged() as objective:
+        assert not objective.training
+        assert_same(training.average, objective.net.state_dict())
+    assert not torch.equal(training.average['names.weight'], training.net.names.weight)
+
+
 @pytest.mark.parametrize('stage', STAGES)
 def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(stage, begun):
     training, batch = begun(stage)
@@ -179,3 +188,15 @@ def test_in_the_memory_stage_all_before_the_blocks_moves_at_its_own_rate(rate, m
     assert ('net.trunk.first.0.weight' in changed) == moves
     assert ('appearance' in logged) == moves
     assert not [name for name in changed if 'running' in name and 'average' not in name]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('stage', STAGES)
+def test_a_gpu_takes_the_same_step(stage, begun):
+    if not torch.cuda.is_available():
+        pytest.skip('no CUDA device')
+    training, batch = begun(stage, half=False, trunk_rate=1.0)
+    on_gpu = Run(training.config, torch.device('cuda'))
+    assert training.advance(batch(0)) == pytest.approx(
+        on_gpu.advance(batch(0)), rel=1e-2, abs=1e-3
+    )

@@ -39,11 +39,11 @@ def recorded(tmp_path_factory):
     return bag_clips(tmp_path_factory.mktemp('clips'), BAG, OPTIONS)
 
 
-def frame_of(camera: Intrinsics, *, stamp_s: float = 0.0) -> Frame:
-    """Return a frame with a white dot 2 m away on the axis of the camera, and 4 m elsewhere."""
+def frame_of(camera: Intrinsics, *, aside: int = 0, stamp_s: float = 0.0) -> Frame:
+    """Return a frame with a white dot 2 m away, px beside the camera's axis; 4 m elsewhere."""
     colour = np.zeros((camera.height, camera.width, 3), np.uint8)
     depth = np.full((camera.height, camera.width), 4000, np.uint16)
-    centre = (round(camera.cx), round(camera.cy))
+    centre = (round(camera.cx) + aside, round(camera.cy))
     cv2.circle(colour, centre, 24, (255, 255, 255), -1)
     cv2.circle(depth, centre, 24, 2000, -1)
     return Frame('front', int(stamp_s * 1e9), colour, depth, camera, np.eye(4))
@@ -90,6 +90,18 @@ def test_the_axis_of_any_camera_is_the_middle_of_the_clip():
         depth = cv2.imdecode(home.depth_png[0], cv2.IMREAD_UNCHANGED)
         assert depth[OPTIONS.height // 4, OPTIONS.width // 4] == 2000
         assert depth[2, 2] in (0, 4000)
+
+
+def test_a_fisheye_is_straightened():
+    camera = Intrinsics(
+        width=640, height=480, fx=500.0, fy=500.0, cx=320.0, cy=240.0, model='equidistant'
+    )
+    frames = [frame_of(camera, aside=200, stamp_s=n) for n in range(8)]
+    home = clips_of_frames(frames, OPTIONS)
+    bright = np.argwhere(cv2.imdecode(home.jpeg[0], cv2.IMREAD_GRAYSCALE) > 128)
+    # The angle from the axis is px / focal length there, its tangent in a pinhole.
+    expected = (OPTIONS.width - 1) / 2 + home.focal * np.tan(200 / 500)
+    assert bright[:, 1].mean() == pytest.approx(expected, abs=1.0)
 
 
 def test_a_recording_that_is_too_short_is_refused(tmp_path):

@@ -43,18 +43,7 @@ def _object_count(setting: Setting, known: Known) -> Iterator[Question]:
     rng = setting.rng('object_count', known.ask_ns)
     several = [name for name, things in known.by_category.items() if len(things) >= 2]
     for name in choose(rng, several, setting.per_kind):
-        things = known.by_category[name]
-        yield setting.question(
-            'vsi',
-            'object_count',
-            known,
-            rng,
-            {'things': plural(name)},
-            labels=(name,),
-            number=float(len(things)),
-            unit='1',
-            evidence_ns=known.seen_last(things),
-        )
+        yield _count(setting, known, rng=rng, name=name, kind=('vsi', 'object_count'))
 
 
 def _absolute_distance(setting: Setting, known: Known) -> Iterator[Question]:
@@ -126,19 +115,32 @@ def _count_now(setting: Setting, known: Known, most: int) -> Iterator[Question]:
     single = [name for name, twin in twins.items() if twin and name not in several]
     picked = choose(rng, several, max(most - len(single), (3 * most + 3) // 4))
     for name in picked + choose(rng, single, most - len(picked)):
-        things = known.by_category[name]
-        yield setting.question(
-            'vsc',
-            'streaming_count',
-            known,
-            rng,
-            {'things': plural(name)},
-            labels=(name,),
-            number=float(len(things)),
-            unit='1',
-            evidence_ns=known.seen_last(things),
-            twin=twins[name],
-        )
+        kind, twin = ('vsc', 'streaming_count'), twins[name]
+        yield _count(setting, known, rng=rng, name=name, kind=kind, twin=twin)
+
+
+def _count(
+    setting: Setting,
+    known: Known,
+    *,
+    rng: np.random.Generator,
+    name: str,
+    kind: tuple[str, str],
+    twin: str = '',
+) -> Question:
+    """Return the question how many things of a name there are; ``kind`` is (set, kind)."""
+    things = known.by_category[name]
+    return setting.question(
+        *kind,
+        known,
+        rng,
+        {'things': plural(name)},
+        labels=(name,),
+        number=float(len(things)),
+        unit='1',
+        evidence_ns=known.seen_last(things),
+        twin=twin,
+    )
 
 
 def _twin(setting: Setting, known: Known, rng: np.random.Generator, name: str) -> str:

@@ -76,23 +76,24 @@ def table(found: PatchReport) -> str:
 
 
 def _row(found: PatchReport, system: SystemRun) -> list[str]:
-    results, prefix = found.results, system.prefix
+    results = found.results
 
     def score(key: str) -> str:
-        value, low, high = (results[f'{prefix}patch.{key}{end}'] for end in ('', '.low', '.high'))
+        ends = ('', '.low', '.high')
+        value, low, high = (results[f'{system.scores}{key}{end}'] for end in ends)
         number = report.format_number
         return f'{number(value)} [{number(low)}, {number(high)}]'
 
     return [
         system.name,
-        report.format_number(results[f'{prefix}patch.answered_share']),
+        report.format_number(results[f'{system.scores}answered_share']),
         score('recall_at_0.25m'),
         score('recall_at_0.5m'),
         score('median_error_m'),
-        report.format_number(results[f'{prefix}patch.p90_error_m']),
+        report.format_number(results[f'{system.scores}p90_error_m']),
         _bytes(system),
         report.format_number(system.feed_s, 1),
-        report.format_number(results[f'{prefix}query.p95_ms'], 1),
+        report.format_number(results[f'{system.prefix}query.p95_ms'], 1),
     ]
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class SystemRun:
     """One system's answers.
 
     Attributes:
-        name: for tables. prefix: of its keys in the results.
+        name: for tables. prefix: of its keys in the results. scores: of its scores among them.
         answers: (3,) map points or None, one per patch. query_ms: time of each.
         feed_s: time for all fed frames.
         stored_bytes: what the answers were made from.
@@ -73,6 +73,7 @@ class SystemRun:
 
     name: str
     prefix: str
+    scores: str
     answers: list[NDArray | None] = field(default_factory=list)
     query_ms: list[float] = field(default_factory=list)
     feed_s: float = 0.0
@@ -108,9 +109,9 @@ def examine(
         ExamError: the recording has no held-out frame with depth, or no frame was accepted.
     """
     options = options or PatchOptions()
-    memory_run = SystemRun('memory', '')
+    memory_run = _run_of('memory', '')
     stores: list[Baseline] = [NearestNeighbourStore(memory.runtime), SiftStore()]
-    runs = [SystemRun(store.name, f'baseline.{store.name}.') for store in stores]
+    runs = [_run_of(store.name, f'baseline.{store.name}.') for store in stores]
     space, patches = _feed(frames, memory, memory_run, stores, runs, options)
     status = memory.status()
     if not patches or not status.frames_accepted:
@@ -121,24 +122,40 @@ def examine(
         )
     chance = Chance(memory.field_points().points, seed=options.seed)
     stores.append(chance)
-    runs.append(SystemRun(chance.name, f'baseline.{chance.name}.'))
+    runs.append(_run_of(chance.name, f'baseline.{chance.name}.'))
 
     codes = _ask_memory(memory, patches, memory_run)
+    field_run = _without_evidence(memory, patches)
     for store, run in zip(stores, runs, strict=True):
         _ask(store.locate, patches, run)
         run.stored_bytes = store.stored_bytes
     results = _verdicts(memory, space, options)
     results |= _stream_keys(memory, space, patches)
     memory.reset()
-    reset_run = SystemRun('control: reset', 'control.reset.')
+    reset_run = _run_of('control: reset', 'control.reset.')
     reset_codes = _ask_memory(memory, patches, reset_run)
     never = np.array(reset_codes) == ResultCode.NEVER_OBSERVED
-    systems = [memory_run, *runs, reset_run]
+    systems = [memory_run, field_run, *runs, reset_run]
     for run in systems:
         results |= _localisation_keys(run, patches, options.seed)
     results |= _score_keys('control.reset.patch.never_observed_share', _mean(never, options.seed))
     results['patch.not_found'] = sum(code == ResultCode.NOT_FOUND for code in codes)
     return PatchReport(results, systems, patches, space.surface())
+
+
+def _run_of(name: str, prefix: str) -> SystemRun:
+    return SystemRun(name, prefix, f'{prefix}patch.')
+
+
+def _without_evidence(memory: SpatialMemory, patches: list[Patch]) -> SystemRun:
+    """Ask the same state with its keyframes left aside: what the fast weights alone know."""
+    read = replace(memory.config.read, confirm=False)
+    field_alone = SpatialMemory(replace(memory.config, read=read))
+    field_alone.restore(memory.state)
+    run = SystemRun('memory without evidence', 'without_evidence.', 'patch.without_evidence.')
+    _ask_memory(field_alone, patches, run)
+    run.stored_bytes -= memory.state.evidence.nbytes
+    return run
 
 
 def _feed(
@@ -243,19 +260,19 @@ def _stream_keys(
 def _localisation_keys(run: SystemRun, patches: list[Patch], seed: int) -> dict[str, Any]:
     errors = metrics.localisation_errors(run.answers, [patch.point for patch in patches])
     statistics: dict[str, Callable[[NDArray], float]] = {
-        'patch.median_error_m': lambda e: metrics.percentile(e, 50),
-        'patch.p90_error_m': lambda e: metrics.percentile(e, 90),
-        'patch.answered_share': lambda e: float(np.isfinite(e).mean()),
+        'median_error_m': lambda e: metrics.percentile(e, 50),
+        'p90_error_m': lambda e: metrics.percentile(e, 90),
+        'answered_share': lambda e: float(np.isfinite(e).mean()),
     }
     for radius in RADII_M:
-        statistics[f'patch.recall_at_{radius:g}m'] = lambda e, r=radius: metrics.recall_at(e, r)
+        statistics[f'recall_at_{radius:g}m'] = lambda e, r=radius: metrics.recall_at(e, r)
     results: dict[str, Any] = {}
     for key, statistic in statistics.items():
         score = metrics.bootstrap(statistic, errors, seed=seed)
-        results |= _score_keys(f'{run.prefix}{key}', score)
+        results |= _score_keys(f'{run.scores}{key}', score)
     slow = metrics.bootstrap(lambda t: metrics.percentile(t, 95), run.query_ms, seed=seed)
     results |= _score_keys(f'{run.prefix}query.p95_ms', slow)
-    results[f'{run.prefix}patch.queries'] = len(errors)
+    results[f'{run.scores}queries'] = len(errors)
     results[f'{run.prefix}state_bytes'] = run.fixed_bytes or run.stored_bytes
     results[f'{run.prefix}state_bytes_used'] = run.stored_bytes
     results[f'{run.prefix}feed_s'] = run.feed_s

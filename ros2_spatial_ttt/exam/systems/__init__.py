@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systems of the exam: the memory, what it is compared with, and controls on it.
 
-Each has ``observe(percept)`` and answers by ``query(query)`` or, where it never looks, by
-``respond(question)``; ``stored_bytes`` and ``budget_bytes`` say what it takes. Systems on pixels
-have ``observe_frame(frame)``. Whoever calls measures the time.
+Each has ``observe(percept)`` and answers by ``query(query)`` or, where it never looks, has none
+and answers by ``respond(question)``; ``stored_bytes`` and ``budget_bytes`` say what it takes. In
+an exam on pixels, those with ``observe_frame(frame)`` see the frames, and DETECTION_STORES what
+the memory's model sees in them. Whoever calls measures the time.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from ros2_spatial_ttt.exam.systems.controls import AlteredMemory
 from ros2_spatial_ttt.exam.systems.frames import Unlimited, Window
 from ros2_spatial_ttt.exam.systems.keyframe import Keyframes
 from ros2_spatial_ttt.exam.systems.memory import MemorySystem, muon_config
-from ros2_spatial_ttt.exam.systems.pictures import Abstainer, PictureStore
+from ros2_spatial_ttt.exam.systems.pictures import Abstainer, NamesAndPictures, PictureStore
 from ros2_spatial_ttt.exam.systems.voxel import VoxelMap
 from ros2_spatial_ttt.runtime import open_runtime
 
 if TYPE_CHECKING:
     from ros2_spatial_ttt.exam.systems.blind import Blind, Chance
 
-__all__ = ['CONTROLS', 'SYSTEMS', 'SystemContext']
+__all__ = ['CONTROLS', 'DETECTION_STORES', 'SYSTEMS', 'SystemContext']
 
 
 def _memory(context: SystemContext) -> MemorySystem:
@@ -38,28 +39,30 @@ def _muon(context: SystemContext) -> MemorySystem:
 
 
 def _window(context: SystemContext) -> Window | Abstainer:
-    if context.perception == 'model':
+    if not context.labels:
         return Abstainer('window')
     return Window(context.labels, frames=context.window_frames)
 
 
 def _voxel(context: SystemContext) -> VoxelMap | Abstainer:
-    if context.perception == 'model':
+    if not context.labels:
         return Abstainer('voxel')
     return VoxelMap(context.labels, budget_bytes=context.budget)
 
 
 def _keyframe(context: SystemContext) -> Keyframes | Abstainer:
-    if context.perception == 'model':
+    if not context.labels:
         return Abstainer('keyframe')
     return Keyframes(context.labels, budget_bytes=context.budget)
 
 
-def _unlimited(context: SystemContext) -> Unlimited | PictureStore:
+def _unlimited(context: SystemContext) -> Unlimited | PictureStore | NamesAndPictures:
+    names = Unlimited(context.labels)
     if context.perception != 'model':
-        return Unlimited(context.labels)
+        return names
     config = context.memory_config
-    return PictureStore(open_runtime(config.model, config.backend, threads=config.threads))
+    pictures = PictureStore(open_runtime(config.model, config.backend, threads=config.threads))
+    return NamesAndPictures(names, pictures) if context.labels else pictures
 
 
 # These are imported when needed: their module is also a command (``python -m``).
@@ -109,3 +112,4 @@ SYSTEMS: dict[str, Callable[[SystemContext], Any]] = {
     'other_home': _other_home,
 }
 CONTROLS = ('reset', 'shuffled', 'other_home')
+DETECTION_STORES = ('window', 'voxel', 'keyframe', 'unlimited')

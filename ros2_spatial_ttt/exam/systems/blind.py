@@ -18,7 +18,8 @@ import numpy as np
 
 from ros2_spatial_ttt.exam.question import KINDS, Question, Response
 from ros2_spatial_ttt.exam.systems import priors
-from ros2_spatial_ttt.types import Percept, ResultCode
+from ros2_spatial_ttt.exam.systems.idle import Idle
+from ros2_spatial_ttt.types import ResultCode
 
 __all__ = ['Blind', 'Chance', 'main']
 
@@ -27,7 +28,7 @@ _STREAM = 71
 _FIRST_HOME = 1000
 
 
-class Chance:
+class Chance(Idle):
     """Uniform choices and verdicts; numbers and places drawn from those of train homes.
 
     Args:
@@ -40,9 +41,6 @@ class Chance:
     def __init__(self, *, seed: int, known: priors.Priors | None = None) -> None:
         self._seed = seed
         self._known = known or priors.load()
-
-    def observe(self, percept: Percept) -> None:
-        """Do nothing: chance learns nothing."""
 
     def respond(self, question: Question) -> Response:
         """Answer at random."""
@@ -63,18 +61,8 @@ class Chance:
         place = rng.uniform(*self._known.box)
         return Response(places=place[None], sureness=np.array([0.5]), verdict=ResultCode.OK)
 
-    @property
-    def stored_bytes(self) -> int:
-        """0: it stores nothing of the home."""
-        return 0
 
-    @property
-    def budget_bytes(self) -> int:
-        """0: it stores nothing of the home."""
-        return 0
-
-
-class Blind:
+class Blind(Idle):
     """The best answers without looking: by kind, names and choices, fitted on train homes.
 
     Args:
@@ -85,9 +73,6 @@ class Blind:
 
     def __init__(self, known: priors.Priors | None = None) -> None:
         self._known = known or priors.load()
-
-    def observe(self, percept: Percept) -> None:
-        """Do nothing: it is blind."""
 
     def respond(self, question: Question) -> Response:
         """Answer from priors; what was never asked in train homes stays without an answer."""
@@ -110,16 +95,6 @@ class Blind:
         return Response(
             places=np.array([place]), sureness=np.array([0.5]), verdict=verdict, confidence=0.1
         )
-
-    @property
-    def stored_bytes(self) -> int:
-        """0: it stores nothing of the home."""
-        return 0
-
-    @property
-    def budget_bytes(self) -> int:
-        """0: it stores nothing of the home."""
-        return 0
 
     def _verdict(self, question: Question) -> tuple[ResultCode, float]:
         table = self._known.verdict.get(question.kind, {})

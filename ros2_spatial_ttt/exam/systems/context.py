@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.exam.options import PERCEPTIONS
 from ros2_spatial_ttt.sim.world import CATEGORIES
 
 if TYPE_CHECKING:
     from ros2_spatial_ttt.exam.systems.memory import MemorySystem
 
-__all__ = ['PERCEPTIONS', 'SystemContext']
-
-PERCEPTIONS = ('oracle', 'noisy', 'model')
+__all__ = ['SystemContext']
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class SystemContext:
         budget_bytes: of the equal-byte stores; 0 = as many as the memory's tiles may hold
             (``tiles.budget_mb``). Give the bytes the memory really used for a fair comparison.
         seed: of the home; random systems and controls derive theirs from it.
-        labels: names that things can have.
+        labels: names that things can have; () where the model knows none.
         window_frames: what the window-only system keeps.
         memory: the memory system of the same home, fed by the caller. The controls are views on
             it: their ``observe`` does nothing, their ``query`` asks it with altered weights.

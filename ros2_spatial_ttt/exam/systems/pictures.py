@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Systems for exams on pixels: features without the field, and those that have nothing to say."""
+"""Systems for exams on pixels: features without the field, and those that cannot answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam.patch.baselines import NearestNeighbourStore
+from ros2_spatial_ttt.exam.systems.frames import Unlimited
+from ros2_spatial_ttt.exam.systems.idle import Idle
 from ros2_spatial_ttt.exam.systems.store import refusal
 from ros2_spatial_ttt.runtime.base import Runtime
-from ros2_spatial_ttt.types import Answer, Example, Frame, Instance, Query, QueryType, ResultCode
+from ros2_spatial_ttt.types import (
+    Answer,
+    Example,
+    Frame,
+    Instance,
+    Percept,
+    Query,
+    QueryType,
+    ResultCode,
+)
 
-__all__ = ['Abstainer', 'PictureStore']
+__all__ = ['Abstainer', 'NamesAndPictures', 'PictureStore']
 
 POSITION_M = 0.1  # half a token of a thing two metres away
 
@@ -78,8 +89,43 @@ class PictureStore:
         )
 
 
-class Abstainer:
-    """Stands for a system that needs named detections, where there are only pixels.
+class NamesAndPictures:
+    """Our perception with an unlimited store: names by percepts, examples by pictures.
+
+    Args:
+        names: keeps all percepts. pictures: keeps all tokens.
+    """
+
+    name = 'unlimited'
+
+    def __init__(self, names: Unlimited, pictures: PictureStore) -> None:
+        self._names, self._pictures = names, pictures
+
+    def observe(self, percept: Percept) -> None:
+        """Take in what the model saw in one frame."""
+        self._names.observe(percept)
+
+    def observe_frame(self, frame: Frame) -> None:
+        """Take in one frame's pixels."""
+        self._pictures.observe_frame(frame)
+
+    def query(self, query: Query) -> Answer:
+        """Answer by whichever store knows what the question is about."""
+        return (self._pictures if query.examples else self._names).query(query)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of both stores."""
+        return self._names.stored_bytes + self._pictures.stored_bytes
+
+    @property
+    def budget_bytes(self) -> int:
+        """0: it grows."""
+        return 0
+
+
+class Abstainer(Idle):
+    """Stands for a system that needs named detections, where the model knows no names.
 
     Args:
         name: of that system.
@@ -91,18 +137,9 @@ class Abstainer:
     def query(self, query: Query) -> Answer:
         """Say that it cannot answer."""
         return refusal(
-            f'{self.name} needs named detections; examine with oracle or noisy perception'
+            f'{self.name} needs named detections; examine with oracle or noisy perception, or '
+            'with a model that knows names'
         )
-
-    @property
-    def stored_bytes(self) -> int:
-        """0: it stores nothing."""
-        return 0
-
-    @property
-    def budget_bytes(self) -> int:
-        """0: it stores nothing."""
-        return 0
 
 
 def _cut_out(example: Example) -> NDArray[np.uint8]:
