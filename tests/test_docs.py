@@ -258,7 +258,7 @@ def test_layers_are_those_of_the_import_contract():
 def test_model_files_are_those_of_the_shipped_model():
     rows = table_rows(ARCHITECTURE, 'Model artefact')
     assert set(code_names([row[0] for row in rows])) == {
-        path.name for path in (ROOT / 'models/untrained').iterdir()
+        path.name for path in (ROOT / 'models/nano').iterdir()
     }
 
 

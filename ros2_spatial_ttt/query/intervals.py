@@ -21,7 +21,7 @@ Z90 = 1.6449  # half width of the 90 % interval of a normal distribution, in sta
 _EDGE = 2.5
 # Where another thing was taken for the one asked for: deviation of a distance, m, and of an edge,
 # as a share of it.
-_OTHER_M, _OTHER_EDGE = 2.0, 0.5
+_OTHER_M, _OTHER_EDGE = 4.0, 1.0
 # Things of a name err together, so their number varies more than that of independent ones.
 _TOGETHER = 2.0
 

@@ -33,6 +33,7 @@ from ros2_spatial_ttt.types import Answer, Instance, Query, QueryType, ResultCod
 __all__ = ['DEFAULT_RESULTS', 'ThingSource', 'answer', 'distance_to', 'not_found', 'terms']
 
 DEFAULT_RESULTS = 10
+GUESS = 0.15  # least confidence of a best guess
 
 
 class ThingSource(Protocol):
@@ -196,7 +197,7 @@ def _distance(source: ThingSource, query: Query) -> Answer:
         )
     ends = []
     for name in names:
-        found, sure = _asked(source, name, query)
+        found, sure = _meant(source, name, query)
         if not sure:
             return not_found(source, query, found)
         # A name means any of its things, a picture the one it shows.
@@ -219,8 +220,8 @@ def _distance(source: ThingSource, query: Query) -> Answer:
 
 def _direction(source: ThingSource, query: Query) -> Answer:
     viewpoint = _viewpoint(query)
-    found = source.instances(_one(query), query)
-    sure = _by_distance(_sure(source, found), viewpoint[:3, 3])
+    found, meant = _meant(source, _one(query), query)
+    sure = _by_distance(meant, viewpoint[:3, 3])
     if not sure:
         return not_found(source, query, found)
     first = sure[0]
@@ -237,8 +238,8 @@ def _direction(source: ThingSource, query: Query) -> Answer:
 
 
 def _size(source: ThingSource, query: Query) -> Answer:
-    found = source.instances(_one(query), query)
-    sure = [i for i in _sure(source, found) if float(i.size.max()) > 0.0]
+    found, meant = _meant(source, _one(query), query)
+    sure = [i for i in meant if float(i.size.max()) > 0.0]
     if not sure:
         return not_found(source, query, found)
     first = sure[0]
@@ -259,7 +260,7 @@ def _order(source: ThingSource, query: Query) -> Answer:
         raise BadRequest(f'ORDER is of two things or more, got {len(names)}; name them all')
     firsts = []
     for name in names:
-        found, sure = _asked(source, name, query)
+        found, sure = _meant(source, name, query)
         if not sure:
             return not_found(source, query, found)
         firsts.append(min(sure, key=lambda i: i.first_seen_ns))
@@ -278,12 +279,12 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
     names = terms(query)
     if len(names) < 2:
         return _nearest_to_viewpoint(source, query)
-    found, anchors = _asked(source, names[0], query)
+    found, anchors = _meant(source, names[0], query)
     if not anchors:
         return not_found(source, query, found)
     anchor, ranked = anchors[0], []
     for name in names[1:]:
-        sure = _sure(source, source.instances(name, query))
+        _, sure = _meant(source, name, query)
         if sure:
             ranked.append(min(sure, key=lambda i: gap(anchor, i)))
     if not ranked:
@@ -377,6 +378,18 @@ def _asked(source: ThingSource, term: str, query: Query) -> tuple[list[Instance]
     """Return all instances of a term and, of these, the sure ones."""
     found = source.instances(term, query)
     return found, _sure(source, found)
+
+
+def _meant(source: ThingSource, term: str, query: Query) -> tuple[list[Instance], list[Instance]]:
+    """Return all instances of a term and, of these, those that a question about them means.
+
+    Who asks where something named lies takes for granted that it exists: where none is sure, the
+    best guess is meant, and the answer's confidence says so.
+    """
+    found, sure = _asked(source, term, query)
+    if not sure and not term.startswith('@'):
+        sure = [i for i in found[:1] if i.confidence >= GUESS]
+    return found, sure
 
 
 def _sure(source: ThingSource, found: Sequence[Instance]) -> list[Instance]:
