@@ -218,7 +218,7 @@ class ReadConfig:
 class MemoryConfig:
     """Everything that shapes a ``SpatialMemory``."""
 
-    model: str = parameter('untrained', 'Name of a model in models/, or a path to a model folder.')
+    model: str = parameter('nano', 'Name of a model in models/, or a path to a model folder.')
     backend: str = parameter(
         'auto', "Runtime: 'auto', 'ort' or 'reference'.", choices=('auto', 'ort', 'reference')
     )

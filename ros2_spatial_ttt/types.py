@@ -115,7 +115,7 @@ class Percept:
         centre: (n, 3) float64 centre of each thing's box.
         size: (n, 3) float64 extent of each box: longer and shorter horizontal edge, height.
         yaw: (n,) float64 rad, of the longer edge about the map's z axis, modulo pi.
-        weight: (n,) float64 probability that each is right, 0..1; below 0.5 says nothing.
+        weight: (n,) float64 probability that each is right, 0..1: the weight of its vote.
         surface: (m, 3) float64 measured surface points.
         free: (f, 3) float64 points known to be empty.
     """

@@ -86,9 +86,11 @@ def memory_config(options: HomeOptions) -> MemoryConfig:
         'backend': options.backend,
         'threads': 1,
         'tiles.budget_mb': options.budget_mb,
-        'votes.labels': ','.join(_names(options)),
         **dict(options.params),
     }
+    # With its own perception the model has its own names.
+    if options.perception != 'model':
+        values['votes.labels'] = ','.join(CATEGORIES)
     return from_flat(MemoryConfig, values)
 
 

@@ -42,6 +42,7 @@ from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_byte
 from ros2_spatial_ttt.memory.votes import empty_votes, vote_frequencies
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
+from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.types import (
     Answer,
@@ -92,7 +93,10 @@ class SpatialMemory:
             self.config, self.runtime, self.grid, self._shelf, self._omega['votes']
         )
         self._reader = Reader(self.runtime, self.grid, self._omega['votes'])
-        self._engine = QueryEngine(self.config, self.runtime, self._reader)
+        # A detector that brings its own names is not the one that the model was calibrated with.
+        own = config is None or not config.votes.names
+        reading = Reading.from_manifest(self.manifest.detector) if own else Reading()
+        self._engine = QueryEngine(self.config, self.runtime, self._reader, reading)
         self._gate = Gate(self.config.gate)
         flush_ns = round(self.config.chunk.flush_s * 1e9)
         frames = self.manifest.chunk_frames

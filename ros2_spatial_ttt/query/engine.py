@@ -16,6 +16,7 @@ from ros2_spatial_ttt.memory.reader import Reader
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.query import describe, relations
 from ros2_spatial_ttt.query.language import parse
+from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.query.objects import ObjectRegistry
 from ros2_spatial_ttt.query.source import MOST_RESULTS, MemorySource
 from ros2_spatial_ttt.runtime.base import Runtime
@@ -30,10 +31,16 @@ _NEEDS_NAMES = (QueryType.COUNT, QueryType.SIZE, QueryType.ORDER)
 
 
 class QueryEngine:
-    """Answers questions about a state; keeps only the objects it named, for '#ID'."""
+    """Answers questions about a state; keeps only the objects it named, for '#ID'.
 
-    def __init__(self, config: MemoryConfig, runtime: Runtime, reader: Reader) -> None:
+    ``reading`` says what the scores of names are worth.
+    """
+
+    def __init__(
+        self, config: MemoryConfig, runtime: Runtime, reader: Reader, reading: Reading
+    ) -> None:
         self._config = config
+        self._reading = reading
         self._runtime = runtime
         self._reader = reader
         self._objects = ObjectRegistry()
@@ -43,7 +50,9 @@ class QueryEngine:
         try:
             query = _understood(query)
             _check(query)
-            source = MemorySource(self._config, self._runtime, self._reader, self._objects, state)
+            source = MemorySource(
+                self._config, self._runtime, self._reader, self._reading, self._objects, state
+            )
             return replace(self._answer(state, source, query), valid_at_ns=state.newest_ns)
         except BadRequest as error:
             return Answer(code=ResultCode.BAD_REQUEST, message=str(error))

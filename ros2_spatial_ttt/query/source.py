@@ -50,6 +50,7 @@ class MemorySource:
         config: thresholds and names.
         runtime: embeds example pictures.
         reader: reads the fast weights.
+        reading: from scores of names to confidence.
         objects: names what is found.
         state: to be asked.
     """
@@ -59,6 +60,7 @@ class MemorySource:
         config: MemoryConfig,
         runtime: Runtime,
         reader: Reader,
+        reading: Reading,
         objects: ObjectRegistry,
         state: MemoryState,
     ) -> None:
@@ -66,6 +68,7 @@ class MemorySource:
         self._config = config
         self._runtime = runtime
         self._reader = reader
+        self._reading = reading
         self._objects = objects
         self._state = state
         self.names = config.votes.names or runtime.manifest.labels
@@ -167,7 +170,7 @@ class MemorySource:
             beliefs,
             self.names.index(name),
             scale=self._certain(beliefs),
-            reading=Reading.from_manifest(self._runtime.manifest.detector),
+            reading=self._reading,
         )
         out: list[Instance] = []
         for thing in found:

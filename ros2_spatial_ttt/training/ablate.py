@@ -108,7 +108,7 @@ def _examined(
     """Return the scores of the exam, on train seeds: exam seeds are for publishing."""
     result = folder / 'exam.json'
     if not result.is_file():
-        words = ['exam', '--set', 'vsi,locate,verdict', '--perception', 'model']
+        words = ['exam', '--set', 'all', '--perception', 'model']
         words += ['--model', args.model, '--first-seed', str(TRAIN_SEEDS[0])]
         words += ['--homes', str(args.homes), '--minutes', str(args.minutes)]
         words += ['--systems', SYSTEMS, '--json', str(result), '--out', str(folder)]

@@ -15,13 +15,16 @@ from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.sim.room import boxes
 
+# Small, needs depth and knows no names: what most of these tests are about. What the network adds
+# has tests of its own (test_network, test_backbone_memory, test_nano).
+MODEL = 'untrained'
 SEED = 7
 SECOND = 1_000_000_000
 
 
 @pytest.fixture(scope='session')
 def manifest():
-    return load_manifest(model_directory(MemoryConfig().model))
+    return load_manifest(model_directory(MODEL))
 
 
 @pytest.fixture(scope='session')
@@ -50,7 +53,9 @@ def make_memory():
 
     def make(**parameters) -> SpatialMemory:
         pytest.importorskip('onnxruntime', reason='the memory needs a runtime')
-        flat = {name.replace('__', '.'): value for name, value in parameters.items()}
+        flat = {'model': MODEL} | {
+            name.replace('__', '.'): value for name, value in parameters.items()
+        }
         return SpatialMemory(from_flat(MemoryConfig, flat))
 
     return make

@@ -99,7 +99,7 @@ def test_controls_keep_places_and_change_every_field(config):
 
 @pytest.mark.ort
 def test_muon_has_the_bytes_that_curvature_takes(config):
-    muon = muon_config(config)
+    muon = muon_config(config, config.votes.names)
     assert muon.votes.rule == 'muon'
     own, published = (empty_votes(c.votes).nbytes for c in (config, muon))
     assert 0.98 * own < published <= own
@@ -110,7 +110,10 @@ def test_muon_has_the_bytes_that_curvature_takes(config):
 @pytest.mark.ort
 def test_with_pixels_unlimited_is_a_store_of_features(config):
     scene, camera = boxes.make_scene(3), boxes.camera_intrinsics()
-    store = SYSTEMS['unlimited'](SystemContext(memory_config=config, perception='model'))
+    config = replace(config, model='untrained')  # knows no names
+    store = SYSTEMS['unlimited'](
+        SystemContext(memory_config=config, perception='model', labels=())
+    )
     picture = Example(np.zeros((96, 96, 3), np.uint8))
     asked = Query(QueryType.LOCATE, examples=(picture,))
     assert store.query(asked).code == ResultCode.NEVER_OBSERVED

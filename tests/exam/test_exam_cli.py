@@ -83,7 +83,7 @@ def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
         (('--no-depth',), '--no-depth: oracle perception is made of depth'),
         (('--no-depth', '--perception', 'model', '--via', 'ros'), '--no-depth and --via ros'),
         (
-            ('--no-depth', '--perception', 'model'),
+            ('--no-depth', '--perception', 'model', '--model', 'untrained'),
             'writes measured surfaces only',
         ),
     ],

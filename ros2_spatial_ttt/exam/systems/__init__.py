@@ -35,7 +35,7 @@ def _memory(context: SystemContext) -> MemorySystem:
 
 
 def _muon(context: SystemContext) -> MemorySystem:
-    return MemorySystem(muon_config(context.memory_config), name='muon')
+    return MemorySystem(muon_config(context.memory_config, context.labels), name='muon')
 
 
 def _window(context: SystemContext) -> Window | Abstainer:

@@ -61,14 +61,16 @@ class MemorySystem:
         return self.memory.state_bytes
 
 
-def muon_config(config: MemoryConfig) -> MemoryConfig:
+def muon_config(config: MemoryConfig, names: tuple[str, ...]) -> MemoryConfig:
     """Return the parameters with the published rule at equal bytes.
 
-    The rule keeps no curvature; its bytes go into as many more features.
+    The rule keeps no curvature; its bytes go into as many more features. ``names`` are those that
+    things can have; the config may leave them to the model.
     """
-    curved, muon = config.votes, replace(config.votes, rule='muon')
+    curved = replace(config.votes, labels=','.join(names))
+    muon = replace(curved, rule='muon')
     features = int(curved.features * empty_votes(curved).nbytes / empty_votes(muon).nbytes)
-    return replace(config, votes=_with_features(muon, features))
+    return replace(config, votes=_with_features(replace(config.votes, rule='muon'), features))
 
 
 def _with_features(votes: VoteConfig, features: int) -> VoteConfig:
