@@ -45,8 +45,9 @@ import json, sys
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from test_snapshot import answers
+from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-memory = SpatialMemory()
+memory = SpatialMemory(MemoryConfig(model="untrained"))
 memory.load(sys.argv[1])
 status = memory.status(with_hash=True)
 print(json.dumps([status.state_hash, status.chunks, answers(memory)]))
