@@ -46,15 +46,13 @@ class Detected:
     """n detections of a frame, surest first.
 
     Attributes:
-        label: (n,) int64 number of the likeliest name. names: (n, K) probability of each name if
-            it is a thing. centre: (n, 3) m in the tile frame.
+        label: (n,) int64 number of the likeliest name. centre: (n, 3) m in the tile frame.
         size: (n, 3) m, longer and shorter horizontal edge, height. yaw: (n,) rad in the map.
         weight: (n,) probability that it is right: a thing of that name, the centre within 0.5 m.
         features: (n, len(FEATURES)).
     """
 
     label: NDArray[np.int64]
-    names: NDArray[np.float64]
     centre: NDArray[np.float64]
     size: NDArray[np.float64]
     yaw: NDArray[np.float64]
@@ -245,7 +243,6 @@ def _detection(frame: _Frame, rows: Array) -> dict[str, Array]:
     )
     return {
         'label': np.array(label),
-        'names': (total / total.sum()).astype(np.float64),
         'centre': centre.astype(np.float64),
         'size': np.exp(log_size).astype(np.float64),
         'yaw': np.array(0.5 * np.arctan2(turn[1], turn[0]) % np.pi),
@@ -263,7 +260,6 @@ def _nothing() -> Detected:
     none = np.zeros(0)
     return Detected(
         none.astype(np.int64),
-        np.zeros((0, 0)),
         np.zeros((0, 3)),
         np.zeros((0, 3)),
         none,

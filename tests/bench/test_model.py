@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip('psutil')
+pytest.importorskip('psutil', reason='the benchmarks need psutil')
 
 from ros2_spatial_ttt.bench.model import part_of
 

@@ -59,7 +59,9 @@ def test_files_it_names_exist():
 
 
 def test_what_it_starts_is_installed():
-    index = pytest.importorskip('ament_index_python.packages')
+    index = pytest.importorskip(
+        'ament_index_python.packages', reason='the index of packages comes with ROS 2'
+    )
     try:
         prefix = Path(index.get_package_prefix('spatial_ttt'))
     except index.PackageNotFoundError:

@@ -59,7 +59,6 @@ def test_tokens_that_agree_are_one_thing_with_its_box():
     assert found.centre[0] == pytest.approx([2.0, 1.0, 0.3], abs=0.05)
     assert found.size[0] == pytest.approx([2.0, 1.5, 0.6], rel=1e-3)
     assert found.yaw[0] == pytest.approx(0.4, abs=1e-3)
-    assert found.names[0].sum() == pytest.approx(1.0)
 
 
 def test_a_lamp_beside_a_bed_is_a_second_thing():
@@ -77,7 +76,6 @@ def test_the_name_is_that_of_most_evidence():
     """Tokens that take a part of a bed for a mug do not make a mug of its shape."""
     found = detections(scene(bed(), bed(rows=(2, 3), name=MUG)), 0, DETECTOR)
     assert found.label.tolist() == [BED]
-    assert found.names[0, MUG] > found.names[0, LAMP]
 
 
 def test_tokens_that_expect_to_err_make_no_second_thing():

@@ -29,7 +29,6 @@ def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0):
     right = rng.random(count) < 1.0 / (1.0 + np.exp(-logit))
     found = Detected(
         label=label,
-        names=np.zeros((count, NAMES)),
         centre=np.zeros((count, 3)),
         size=np.ones((count, 3)),
         yaw=np.zeros(count),
