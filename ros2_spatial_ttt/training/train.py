@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""``spatial-ttt train``: from simulated homes to a checkpoint that ``spatial-ttt export`` takes.
 
-spatial-ttt train --config config/train/nano_perception.yaml --out out/seeing
-spatial-ttt train --config config/train/nano_memory.yaml --out out/nano \
-    --start out/seeing/last.safetensors
-spatial-ttt train --config config/train/smoke.yaml --out out/smoke --clips out/smoke_clips
+spatial-ttt train --out out/nano --config config/train/nano_perception.yaml \
+    config/train/nano_perception_more.yaml config/train/nano_memory.yaml
+spatial-ttt train --out out/smoke --config config/train/smoke.yaml --clips out/smoke_clips
+
+Several configs are stages: each starts from the weights that the one before it left.
 """
 
 from __future__ import annotations
@@ -31,13 +32,22 @@ from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 
 __all__ = ['add_arguments', 'batch_options', 'run']
 
+LAST = 'last.safetensors'  # the newest checkpoint in the folder of a run
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt train``."""
-    parser.add_argument('--config', type=Path, required=True, help='YAML file of the run')
-    parser.add_argument('--out', type=Path, required=True, help='folder of checkpoints and logs')
+    parser.add_argument(
+        '--config', type=Path, required=True, nargs='+', help='YAML files of the stages, in order'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='folder of checkpoints and logs; with several configs, of a folder for each',
+    )
     parser.add_argument('--clips', type=Path, default=Path('out/clips'), help='rendered homes')
-    parser.add_argument('--start', type=Path, help='checkpoint whose weights the run begins with')
+    parser.add_argument('--start', type=Path, help='checkpoint to begin with')
     parser.add_argument(
         '--encoder', metavar='NAME', help='timm:NAME or transformers:NAME instead of the trunk'
     )
@@ -48,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, going on where an earlier run of the same config and folder stopped."""
-    # 1. What to do, and where.
-    config = load_config(args.config)
-    if args.start:
-        config = replace(config, start=str(args.start))
-    if args.encoder:
-        config = replace(config, encoder=args.encoder)
+    """Train stage by stage, going on where an earlier run of the same configs and folder stopped.
+
+    Raises:
+        ConfigError: a config, checkpoint, folder or clip that cannot be used.
+    """
+    # 1. What to do, and where; all configs are read before the first is run.
+    stages = [(path.stem, _settings(path, args)) for path in args.config]
     if args.threads:
         torch.set_num_threads(args.threads)
     for option in ('out', 'clips'):
@@ -62,17 +72,36 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     ranks = Ranks.join(device)
     try:
-        # 2. Data.
-        seeds = range(config.first_home, config.first_home + config.homes)
-        shelf = _shelf(config, args, seeds, config.bags, ranks)
-        checks = _shelf(config, args, config.held_out, (), ranks)
-        # 3. Network, from a checkpoint where there is one.
-        training = _begun(config, args.out, device, ranks)
-        # 4. Steps.
-        _train(training, shelf, checks, args.out, args.workers)
+        # 2. Each stage from the weights before it.
+        start, out = args.start, args.out
+        for name, config in stages:
+            if len(stages) > 1:
+                out = args.out / name
+            if start:
+                config = replace(config, start=str(start))
+            out.mkdir(parents=True, exist_ok=True)
+            _run_stage(config, args, out, device, ranks)
+            ranks.wait()
+            start = out / LAST
     finally:
         ranks.leave()
     return 0
+
+
+def _settings(path: Path, args: argparse.Namespace) -> TrainConfig:
+    config = load_config(path)
+    return replace(config, encoder=args.encoder) if args.encoder else config
+
+
+def _run_stage(
+    config: TrainConfig, args: argparse.Namespace, out: Path, device: torch.device, ranks: Ranks
+) -> None:
+    seeds = range(config.first_home, config.first_home + config.homes)
+    shelf = _shelf(config, args, seeds, config.bags, ranks)
+    checks = _shelf(config, args, config.held_out, (), ranks)
+    # Network, from a checkpoint where there is one.
+    training = _begun(config, out, device, ranks)
+    _train(training, shelf, checks, out, args.workers)
 
 
 def _require_writable(folder: Path, option: str) -> None:
@@ -127,7 +156,7 @@ def _shelf(
 
 
 def _begun(config: TrainConfig, out: Path, device: torch.device, ranks: Ranks) -> Run:
-    training, last = Run(config, device, ranks), out / 'last.safetensors'
+    training, last = Run(config, device, ranks), out / LAST
     if last.is_file():
         training.load(last)
         if ranks.first:
@@ -158,7 +187,7 @@ def _train(training: Run, shelf: HomeShelf, checks: HomeShelf, out: Path, worker
             if len(checks) and (step % config.check_every == 0 or step == config.steps):
                 log.write(step, check(training, checks), 'held_out')
             if step % config.save_every == 0 or step == config.steps:
-                training.save(out / 'last.safetensors')
+                training.save(out / LAST)
 
 
 @contextlib.contextmanager

@@ -21,23 +21,22 @@ pytestmark = [pytest.mark.torch, pytest.mark.sim]
 CONFIGS = Path(__file__).resolve().parents[2] / 'config/train'
 
 
-def train(config: str, out: Path, *words: str) -> list[dict]:
-    """Run ``spatial-ttt train`` and return the lines of its log."""
-    command = ['train', '--config', str(CONFIGS / config), '--out', str(out), '--render', '1']
-    clips = ['--clips', str(out.parent / 'clips'), '--device', 'cpu']
-    assert main([*command, *clips, *words]) == 0
-    return [json.loads(line) for line in (out / 'log.jsonl').read_text().splitlines()]
+def logged(run: Path) -> list[dict]:
+    """Return the lines of the log of a run."""
+    return [json.loads(line) for line in (run / 'log.jsonl').read_text().splitlines()]
 
 
-def test_both_stages_train_from_nothing(tmp_path):
-    seeing = train('smoke.yaml', tmp_path / 'seeing')
+def test_both_stages_train_from_nothing_by_one_command(tmp_path):
+    configs = [str(CONFIGS / 'smoke.yaml'), str(CONFIGS / 'smoke_memory.yaml')]
+    places = ['--out', str(tmp_path / 'out'), '--clips', str(tmp_path / 'clips')]
+    assert main(['train', *places, '--render', '1', '--device', 'cpu', '--config', *configs]) == 0
+    seeing = logged(tmp_path / 'out/smoke')
     assert [line['step'] for line in seeing] == [3, 6]
     assert seeing[1]['loss'] < seeing[0]['loss']
-    start = str(tmp_path / 'seeing/last.safetensors')
-    remembering = train('smoke_memory.yaml', tmp_path / 'remembering', '--start', start)
+    remembering = logged(tmp_path / 'out/smoke_memory')
     assert remembering[1]['scene_seen'] < remembering[0]['scene_seen']
-    tensors, header = load_checkpoint(tmp_path / 'remembering/last.safetensors')
-    assert header['config']['start'] == start
+    tensors, header = load_checkpoint(tmp_path / 'out/smoke_memory/last.safetensors')
+    assert header['config']['start'] == str(tmp_path / 'out/smoke/last.safetensors')
     assert any(name.startswith('average.backbone.') for name in tensors)
     homes = [load_home(path) for path in sorted((tmp_path / 'clips').glob('home-*.npz'))]
     assert len(homes) == 3
