@@ -31,6 +31,10 @@ COMMANDS = {
         'ros2_spatial_ttt.training.tune',
         'fit what detections of a model are worth, on simulated homes',
     ),
+    'tune-examples': (
+        'ros2_spatial_ttt.training.tune_examples',
+        'fit what places found by an example picture are worth, in rendered rooms',
+    ),
     'params': ('ros2_spatial_ttt.replay.parameters', 'print every parameter of the node as YAML'),
 }
 INTERRUPTED = 130

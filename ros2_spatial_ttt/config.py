@@ -223,6 +223,12 @@ class MemoryConfig:
         'auto', "Runtime: 'auto', 'ort' or 'reference'.", choices=('auto', 'ort', 'reference')
     )
     threads: int = parameter(2, 'Threads of the runtime.', low=1, high=256)
+    cameras: int = parameter(
+        4,
+        'Cameras whose working memory is kept; one more starts anew with every turn.',
+        low=1,
+        high=64,
+    )
     map_id: str = parameter(
         'default', 'Name of the map the poses live in; a snapshot of another is refused.'
     )

@@ -115,9 +115,10 @@ class Percept:
         centre: (n, 3) float64 centre of each thing's box.
         size: (n, 3) float64 extent of each box: longer and shorter horizontal edge, height.
         yaw: (n,) float64 rad, of the longer edge about the map's z axis, modulo pi.
-        weight: (n,) float64 probability that each is right, 0..1: the weight of its vote.
+        weight: (n,) float64 probability that each is right, 0..1.
         surface: (m, 3) float64 measured surface points.
         free: (f, 3) float64 points known to be empty.
+        worth: (n,) float64 what each counts as a vote, 0..1 of a whole look; None = its weight.
     """
 
     camera: str
@@ -130,6 +131,7 @@ class Percept:
     weight: NDArray[np.float64]
     surface: NDArray[np.float64]
     free: NDArray[np.float64]
+    worth: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,12 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB at the resolution of the memory's camera.
         roi: (x, y, width, height) in pixels of the thing; None means the whole image.
+        intrinsics: of the camera that took it, at its full size; RELOCALIZE needs them.
     """
 
     image: NDArray[np.uint8]
     roi: tuple[int, int, int, int] | None = None
+    intrinsics: Intrinsics | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,8 @@ class Instance:
         evidence_jpeg: picture with the place marked; empty when no keyframe sees it.
         evidence_map_T_camera: (4, 4) pose of that picture, or None.
         confirmed: a keyframe shows the example there, not the fast weights alone.
+        map_T_camera: (4, 4) of a camera, optical frame to map (RELOCALIZE); None for a thing.
+        pose_covariance: (6, 6) of it: position, m², and turns about the map's axes, rad².
     """
 
     id: int
@@ -232,6 +238,8 @@ class Instance:
     evidence_stamp_ns: int = 0
     confirmed: bool = False
     yaw: float = 0.0
+    map_T_camera: NDArray[np.float64] | None = None
+    pose_covariance: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

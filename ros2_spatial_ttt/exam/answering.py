@@ -14,7 +14,7 @@ choices, region, viewpoint and times of a question, never its right answer. Role
 - appearance_order: the things; a choice is an order of them.
 - recall_place: (thing, landmark …); a choice is an order of the landmarks.
 
-Whoever cannot say abstains: nothing here guesses.
+Whoever cannot say abstains: nothing here guesses but what a system itself offers as a guess.
 """
 
 from __future__ import annotations
@@ -134,10 +134,15 @@ def _pick_order(question: Question, seen: Sequence[str], confidence: float) -> R
 
 
 def _surest(question: Question, ask: Ask, label: str) -> tuple[Instance | None, float]:
+    """Return the surest thing of a name and its confidence.
+
+    Who asks where something lies takes for granted that there is one: as a user would, it takes
+    the best guess that the system itself offers where it is not sure of any.
+    """
     answer = ask(_request(question, QueryType.LOCATE, label))
-    if answer.code != ResultCode.OK or not answer.instances:
+    if answer.code not in (ResultCode.OK, ResultCode.NOT_FOUND) or not answer.instances:
         return None, 0.0
-    return answer.instances[0], answer.confidence
+    return answer.instances[0], answer.instances[0].confidence
 
 
 def _direction(question: Question, ask: Ask) -> Response:
@@ -179,10 +184,13 @@ def _route(question: Question, ask: Ask) -> Response:
 
 
 def _recall_order(question: Question, ask: Ask) -> Response:
-    """Match each landmark to the instance of the thing beside it; order these by first sight."""
+    """Match each landmark to the instance of the thing beside it; order these by first sight.
+
+    The question says that there are as many, so as many are taken where fewer are sure.
+    """
     thing, *names = question.labels
     answer = ask(_request(question, QueryType.LOCATE, thing))
-    instances = answer.instances[: _sure_count(answer)]
+    instances = answer.instances[: max(_sure_count(answer), len(names))]
     marks = [_surest(question, ask, name) for name in names]
     if len(instances) < len(names) or any(landmark is None for landmark, _ in marks):
         return Response()

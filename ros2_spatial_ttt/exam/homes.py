@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exam of one home: its frames go through all systems, questions come in between.
 
-The memory and the controls, which are views on it, go first. The stores that are compared with it
-get as many bytes as it then holds, and see the same frames in a second pass; where they live on
-named things and the exam is one on pixels, they get what the memory's model sees in the frames.
+Each frame is made once and goes to all systems; in an exam on pixels the model looks at it once,
+for the memory and for everything else that lives on what is seen in it. The stores of equal bytes
+get as many as the memory holds in the end, so they come after it; what was seen is kept for them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -18,17 +18,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.config import ChunkConfig, MemoryConfig, from_flat
 from ros2_spatial_ttt.exam.answering import respond
 from ros2_spatial_ttt.exam.asking import make_questions
 from ros2_spatial_ttt.exam.codec import HomeResult, Plan, SystemResult
 from ros2_spatial_ttt.exam.options import HomeOptions, model_labels
 from ros2_spatial_ttt.exam.question import Question, Response
-from ros2_spatial_ttt.exam.systems import CONTROLS, DETECTION_STORES, SYSTEMS, SystemContext
-from ros2_spatial_ttt.exam.systems.eyes import ClosedEyes, Eyes, open_eyes
-from ros2_spatial_ttt.geometry import message_quaternion, transform
+from ros2_spatial_ttt.exam.showing import shown
+from ros2_spatial_ttt.exam.systems import (
+    CONTROLS,
+    DETECTION_STORES,
+    EQUAL_BYTES,
+    SYSTEMS,
+    SystemContext,
+)
+from ros2_spatial_ttt.exam.systems.eyes import ClosedEyes, Eyes, Looks, Seen, open_eyes
+from ros2_spatial_ttt.exam.systems.network import OneNetwork
+from ros2_spatial_ttt.resources import model_directory
+from ros2_spatial_ttt.runtime import open_runtime
+from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.sim.episode import Episode, make_episode
-from ros2_spatial_ttt.sim.percepts import NOISY, PERFECT, percepts
 from ros2_spatial_ttt.sim.senses.optics import intrinsics_of
 from ros2_spatial_ttt.sim.world import CATEGORIES
 from ros2_spatial_ttt.types import Frame, Percept
@@ -37,7 +46,7 @@ __all__ = ['examine_home', 'memory_config']
 
 # Frames at the end of a tour whose way a picture shows; more would hide the home.
 PATH_FRAMES = 600
-NOISE = {'oracle': PERFECT, 'noisy': NOISY}
+MOST_CHUNK_S = 60.0  # of the parameter chunk.flush_s
 
 
 def examine_home(
@@ -64,9 +73,9 @@ def examine_home(
     questions = make_questions(episode, options.sets, pictures=options.perception == 'model')
     with ExitStack() as stack:
         home = _Home(episode, questions, options, stack)
-        done = home.run(_views(home, stack), tick)
+        done = home.run([*_views(home, stack), *_others(home)], tick)
         memory_bytes = done['memory'].stored_bytes if 'memory' in done else 0
-        done |= home.run(_stores(home, memory_bytes), tick if not done else _silent)
+        done |= home.run(_equal_bytes(home, memory_bytes), _silent if done else tick)
     return HomeResult(
         seed=seed,
         digest=options.digest(),
@@ -88,10 +97,18 @@ def memory_config(options: HomeOptions) -> MemoryConfig:
         'tiles.budget_mb': options.budget_mb,
         **dict(options.params),
     }
-    # With its own perception the model has its own names.
     if options.perception != 'model':
+        # With its own perception the model has its own names.
         values['votes.labels'] = ','.join(CATEGORIES)
+    else:
+        values.setdefault('chunk.flush_s', _chunk_s(options))
     return from_flat(MemoryConfig, values)
+
+
+def _chunk_s(options: HomeOptions) -> float:
+    """Return the seconds of a full chunk: a network on half empty ones would cost twice."""
+    frames = load_manifest(model_directory(options.model)).chunk_frames
+    return min(max(ChunkConfig().flush_s, frames / options.rate_hz), MOST_CHUNK_S)
 
 
 def _names(options: HomeOptions) -> tuple[str, ...]:
@@ -116,6 +133,11 @@ class _Home:
         self.episode, self.options = episode, options
         self._questions = questions
         self.picture = _Pictures(episode, stack) if options.perception == 'model' else None
+        config = memory_config(options)
+        self.runtime = OneNetwork(
+            open_runtime(config.model, config.backend, threads=config.threads)
+        )
+        self._kept: list[Percept] = []
 
     def run(
         self, candidates: Sequence[_Candidate], tick: Callable[[int], None]
@@ -126,43 +148,46 @@ class _Home:
         pending = list(reversed(self._questions))
         looking = any(candidate.looks for candidate in candidates)
         eyes = self._eyes(candidates)
-        for count, shown in enumerate(self._stream() if looking else (), start=1):
-            if pending and pending[-1].ask_ns < shown.stamp_ns:
+        for count, item in enumerate(self._stream() if looking else (), start=1):
+            if pending and pending[-1].ask_ns < item.stamp_ns:
                 # Answers rest on all frames so far, those of the memory as well.
-                _show(candidates, eyes.flush())
-            while pending and pending[-1].ask_ns < shown.stamp_ns:
+                _show(candidates, self._noted(eyes.flush()))
+            while pending and pending[-1].ask_ns < item.stamp_ns:
                 _ask_all(candidates, pending.pop())
-            _show(candidates, [shown, *eyes.percepts(shown)])
+            # The memory is the first, so it is the one whose times hold the look at a chunk.
+            _show(candidates, [item])
+            _show(candidates, self._noted(eyes.percepts(item)))
             tick(count)
-        _show(candidates, eyes.flush())
+        _show(candidates, self._noted(eyes.flush()))
         while pending:
             _ask_all(candidates, pending.pop())
         return {candidate.name: candidate.result() for candidate in candidates}
 
     def _eyes(self, candidates: Sequence[_Candidate]) -> Eyes:
-        """Return the model's perception if the exam is on pixels and anybody needs percepts."""
-        if self.picture is None or not any(candidate.needs_percepts for candidate in candidates):
+        """Return the model's perception if the exam is on pixels and anybody needs it."""
+        needed = any(candidate.needs_eyes for candidate in candidates)
+        if self.picture is None or self._kept or not (needed or self._keeps):
             return ClosedEyes()
-        return open_eyes(memory_config(self.options))
+        return open_eyes(memory_config(self.options), self.runtime)
 
-    def _stream(self) -> Iterator[Percept | Frame]:
-        """Yield what is shown, in order of time."""
-        options, sensor = self.options, self.options.sensor_config
-        if options.perception != 'model':
-            noise = NOISE[options.perception]
-            yield from percepts(self.episode, noise=noise, sensor=sensor)
-            return
-        from ros2_spatial_ttt.sim.stream import frames_of
+    def _stream(self) -> Iterable[Percept | Frame]:
+        """Return what is shown, in order of time; the second time what the model saw."""
+        if self._kept:
+            return self._kept
+        options = self.options
+        sensor = options.sensor_config
+        return shown(self.episode, options.perception, sensor=sensor, depth=options.depth)
 
-        for item in frames_of(self.episode.home, self.episode.tour, sensor=sensor):
-            yield _as_sent(item.frame, depth=options.depth)
+    @property
+    def _keeps(self) -> bool:
+        """Whether what the model sees is needed once more."""
+        return self.picture is not None and any(n in EQUAL_BYTES for n in self.options.systems)
 
-
-def _as_sent(frame: Frame, *, depth: bool) -> Frame:
-    """Return the frame with its pose as a message holds it, so that --via ros sees the same."""
-    pose = frame.map_T_camera
-    sent = transform(pose[:3, 3], message_quaternion(pose[:3, :3]))
-    return replace(frame, map_T_camera=sent, depth=frame.depth if depth else None)
+    def _noted(self, seen: list[Seen]) -> list[Seen]:
+        """Keep the percepts among what was seen, if they are needed once more; return all."""
+        if self._keeps:
+            self._kept += [item for item in seen if isinstance(item, Percept)]
+        return seen
 
 
 class _Candidate:
@@ -175,6 +200,7 @@ class _Candidate:
         self._feeds: dict[type, Callable[[Any], None] | None] = {
             Frame: getattr(system, 'observe_frame', None) if pixels else None,
             Percept: getattr(system, 'observe', None) if takes_percepts else None,
+            Looks: getattr(system, 'observe_looks', None) if pixels else None,
         }
         self._responses: list[Response] = []
         self._feed_s: list[float] = []
@@ -185,16 +211,16 @@ class _Candidate:
         return any(self._feeds.values())
 
     @property
-    def needs_percepts(self) -> bool:
-        """Whether it lives on named things."""
-        return self._feeds[Percept] is not None
+    def needs_eyes(self) -> bool:
+        """Whether it lives on what is seen in frames."""
+        return self._feeds[Percept] is not None or self._feeds[Looks] is not None
 
-    def observe(self, shown: Percept | Frame) -> None:
-        """Take in a percept or a frame, if it can."""
-        feed = self._feeds[type(shown)]
+    def observe(self, item: Frame | Seen) -> None:
+        """Take in a frame or what was seen in it, if it can."""
+        feed = self._feeds[type(item)]
         if feed is not None:
             start = time.perf_counter()
-            feed(shown)
+            feed(item)
             self._feed_s.append(time.perf_counter() - start)
 
     def ask(self, question: Question) -> None:
@@ -223,7 +249,7 @@ class _Candidate:
         return SystemResult(tuple(self._responses), int(self._system.stored_bytes), times)
 
 
-def _show(candidates: Sequence[_Candidate], items: Iterable[Percept | Frame]) -> None:
+def _show(candidates: Sequence[_Candidate], items: Iterable[Frame | Seen]) -> None:
     for item in items:
         for candidate in candidates:
             candidate.observe(item)
@@ -254,9 +280,16 @@ def _views(home: _Home, stack: ExitStack) -> list[_Candidate]:
     return out
 
 
-def _stores(home: _Home, memory_bytes: int) -> list[_Candidate]:
-    """Return every other system; those of equal bytes get as many as the memory holds."""
-    names = [n for n in home.options.systems if n != 'memory' and n not in CONTROLS]
+def _others(home: _Home) -> list[_Candidate]:
+    """Return what needs neither the memory nor its bytes."""
+    skipped = ('memory', *CONTROLS, *EQUAL_BYTES)
+    names = [name for name in home.options.systems if name not in skipped]
+    return [_Candidate(name, SYSTEMS[name](_context(home, 0)), home) for name in names]
+
+
+def _equal_bytes(home: _Home, memory_bytes: int) -> list[_Candidate]:
+    """Return the stores that get as many bytes as the memory holds."""
+    names = [name for name in home.options.systems if name in EQUAL_BYTES]
     context = _context(home, memory_bytes)
     return [_Candidate(name, SYSTEMS[name](context), home) for name in names]
 
@@ -266,28 +299,38 @@ def _context(home: _Home, budget_bytes: int) -> SystemContext:
     return SystemContext(
         memory_config=memory_config(options),
         perception=options.perception,
+        sensor=options.sensor_config,
+        depth=options.depth,
         budget_bytes=budget_bytes,
         seed=home.episode.home.seed,
         labels=_names(options),
+        thresholds=dict(options.thresholds),
+        runtime=home.runtime,
     )
 
 
 class _Pictures:
-    """Example pictures: the frame that a question names, rendered without the sensor's faults."""
+    """Example pictures: the frame that a question names, rendered without the sensor's faults.
+
+    The last one is kept, as all systems are asked the same.
+    """
 
     def __init__(self, episode: Episode, stack: ExitStack) -> None:
         from ros2_spatial_ttt.sim.stage import Stage
 
         self._episode = episode
+        self._last: tuple[int, NDArray[np.uint8]] | None = None
         self._stage = stack.enter_context(Stage(episode.home, episode.tour.changes))
 
     def __call__(self, question: Question) -> NDArray[np.uint8]:
         """Return the frame (H, W, 3) RGB that a question names."""
         index, _ = question.picture
-        tour = self._episode.tour
-        self._stage.set_time(int(tour.stamps_ns[index]))
-        pose = self._episode.map_T_camera(0)[index]
-        return self._stage.render(intrinsics_of(tour.cameras[0]), pose)[0]
+        if self._last is None or self._last[0] != index:
+            tour = self._episode.tour
+            self._stage.set_time(int(tour.stamps_ns[index]))
+            pose = self._episode.map_T_camera(0)[index]
+            self._last = index, self._stage.render(intrinsics_of(tour.cameras[0]), pose)[0]
+        return self._last[1]
 
 
 def _plan(episode: Episode) -> Plan:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.errors import ConfigError, SpatialTTTError
-from ros2_spatial_ttt.exam import pool, report, summary
+from ros2_spatial_ttt.exam import fitting, pool, report, summary
 from ros2_spatial_ttt.exam.codec import HomeResult
 from ros2_spatial_ttt.exam.options import (
     PERCEPTIONS,
@@ -30,12 +30,16 @@ from ros2_spatial_ttt.exam.results import HomeFolder
 from ros2_spatial_ttt.exam.systems import SYSTEMS
 from ros2_spatial_ttt.replay.options import parse_parameters
 from ros2_spatial_ttt.sim.sensor import PRESETS
-from ros2_spatial_ttt.sim.world import EXAM_SEEDS
+from ros2_spatial_ttt.sim.world import EXAM_SEEDS, TRAIN_SEEDS
 
 __all__ = ['add_arguments', 'check', 'examine']
 
 HOMES = 5
 SHOWN_ERRORS = 5
+UNFITTED = (
+    'What the memory is compared with tells things from confidence 0.5 on: nothing was fitted for '
+    "this perception by 'spatial-ttt exam --fit'."
+)
 # These keep named things only, and there are models that know no names.
 NEED_NAMES = ('window', 'voxel', 'keyframe')
 
@@ -134,6 +138,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="examine homes on a Ray cluster: its address, or 'local' to start one here",
     )
     group.add_argument(
+        '--fit',
+        action='store_true',
+        help='find on train homes from which confidence on each store tells a thing, and keep it '
+        'for the exams of this model; asks set locate only',
+    )
+    group.add_argument(
         '--check',
         action='store_true',
         help='exit with 1 when the memory scores less than a working one does',
@@ -142,8 +152,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def options_of(arguments: argparse.Namespace) -> HomeOptions:
     """Return the options of one home that the command line asks for."""
+    sets = SETS if arguments.set == 'all' else (arguments.set,)
+    known = fitting.fitted(arguments.model, arguments.perception)
     return HomeOptions(
-        sets=SETS if arguments.set == 'all' else (arguments.set,),
+        sets=('locate',) if arguments.fit else sets,
         minutes=arguments.minutes,
         rate_hz=arguments.rate,
         rooms=arguments.rooms,
@@ -157,6 +169,7 @@ def options_of(arguments: argparse.Namespace) -> HomeOptions:
         params=_parameters(arguments.param),
         budget_mb=arguments.budget_mb,
         via=arguments.via,
+        thresholds=fitting.TELL_ALL if arguments.fit else known,
     )
 
 
@@ -178,6 +191,11 @@ def check(arguments: argparse.Namespace) -> None:
     check_numbers(options)
     check_senses(options)
     check_seeds(arguments.first_seed, arguments.homes)
+    if arguments.fit and arguments.first_seed not in TRAIN_SEEDS:
+        raise ConfigError(
+            f'--fit: --first-seed {arguments.first_seed} is for publishing numbers; expected one '
+            f'of {TRAIN_SEEDS[0]}..{TRAIN_SEEDS[-1]}'
+        )
     if arguments.jobs < 1:
         raise ConfigError(f'--jobs: expected at least 1, got {arguments.jobs}')
     if arguments.ray and options.via == 'ros':
@@ -202,6 +220,8 @@ def examine(arguments: argparse.Namespace) -> report.Outcome:
     options = options_of(arguments)
     seeds = check_seeds(arguments.first_seed, arguments.homes)
     homes = _results(arguments, options, seeds)
+    if arguments.fit:
+        return fitting.outcome(homes, options)
     found = summary.summarise(homes) | _meta(options, seeds)
     return report.Outcome(
         'exam', found, _text(found, options, homes), lambda folder: _draw(homes, folder)
@@ -217,6 +237,8 @@ def _systems(arguments: argparse.Namespace) -> tuple[str, ...]:
         )
     if named:
         return named
+    if arguments.fit:
+        return ('memory', *fitting.FITTED)
     nameless = arguments.perception == 'model' and not model_labels(arguments.model)
     return tuple(name for name in SYSTEMS if not (nameless and name in NEED_NAMES))
 
@@ -276,6 +298,7 @@ def _meta(options: HomeOptions, seeds: Sequence[int]) -> dict[str, object]:
         'meta.model': options.model,
         'meta.model_hash': model_hash(options.model),
         'meta.via': options.via,
+        'meta.fitted': bool(options.thresholds),
         'meta.first_seed': seeds[0],
         'meta.last_seed': seeds[-1],
         'meta.digest': options.digest(),
@@ -289,6 +312,8 @@ def _text(found: dict[str, object], options: HomeOptions, homes: Sequence[HomeRe
         f'{found["questions"]} questions.',
         summary.score_table(found, options.systems),
         'In brackets: 95 % interval over homes. Bytes are those of the largest home.',
+        UNFITTED if not options.thresholds and set(fitting.FITTED) & set(options.systems) else '',
+        summary.further_tables(found, options.systems),
         _blind_text(found),
     ]
     return '\n\n'.join(part for part in parts if part)

@@ -55,6 +55,7 @@ class HomeOptions:
         model, backend: of the memory. budget_mb: bytes of its tiles, 10^6 B.
         params: (name, value) of other parameters of the memory.
         via: 'core' asks the memory in this process, 'ros' the node.
+        thresholds: (system, confidence from which on it tells a thing); 0.5 for the others.
     """
 
     sets: tuple[str, ...] = SETS
@@ -71,6 +72,7 @@ class HomeOptions:
     budget_mb: float = MemoryConfig().tiles.budget_mb
     params: tuple[tuple[str, Any], ...] = ()
     via: str = 'core'
+    thresholds: tuple[tuple[str, float], ...] = ()
 
     @property
     def frames(self) -> int:

@@ -12,11 +12,19 @@ import numpy as np
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.exam.codec import HomeResult
 from ros2_spatial_ttt.exam.marking import mark
-from ros2_spatial_ttt.exam.question import KINDS, Question, Response
+from ros2_spatial_ttt.exam.question import KINDS, VSI_KINDS, Question, Response
 from ros2_spatial_ttt.exam.scoring import Homes, score
 from ros2_spatial_ttt.exam.systems import CONTROLS
 
-__all__ = ['answers_of', 'blind_check', 'blind_table', 'prefix_of', 'score_table', 'summarise']
+__all__ = [
+    'answers_of',
+    'blind_check',
+    'blind_table',
+    'further_tables',
+    'prefix_of',
+    'score_table',
+    'summarise',
+]
 
 # A question that can be answered without seeing by more than this above chance is a bad question.
 BLIND_MARGIN = 0.10
@@ -32,6 +40,14 @@ COLUMNS = {
     'locate.median_error_m': 'median m',
     'verdict.macro_f1': 'verdict F1',
     'change.corrected': 'change',
+}
+# Further scores, in tables of their own: every kind of VSI, and what time and trust do.
+VSI_COLUMNS = {f'vsi.{kind}': kind.replace('_', ' ') for kind in VSI_KINDS}
+TIME_COLUMNS = {
+    'count.inflation': 'counts inflated by revisits',
+    'age.oldest_minus_newest': 'recall, oldest minus newest tenth',
+    'interval.coverage': 'truth within 90 % intervals',
+    'calibration.ece': 'calibration error',
 }
 
 
@@ -121,11 +137,29 @@ def score_table(results: Mapping[str, Any], systems: Sequence[str]) -> str:
     return report.markdown_table(header, rows)
 
 
+def further_tables(results: Mapping[str, Any], systems: Sequence[str]) -> str:
+    """Return Markdown tables of ``VSI_COLUMNS`` and ``TIME_COLUMNS``, without what is in none."""
+    tables = []
+    for columns in (VSI_COLUMNS, TIME_COLUMNS):
+        keys = [key for key in columns if any(prefix_of(s) + key in results for s in systems)]
+        rows = [
+            [_name(system), *(_score(results, prefix_of(system) + key) for key in keys)]
+            for system in systems
+        ]
+        if keys:
+            header = ['system', *(columns[key] for key in keys)]
+            tables.append(report.markdown_table(header, rows))
+    return '\n\n'.join(tables)
+
+
+def _name(system: str) -> str:
+    return f'control: {system}' if system in CONTROLS else system
+
+
 def _row(results: Mapping[str, Any], system: str, keys: Sequence[str]) -> list[str]:
     prefix = prefix_of(system)
-    name = f'control: {system}' if system in CONTROLS else system
     return [
-        name,
+        _name(system),
         *(_score(results, prefix + key) for key in keys),
         report.format_bytes(results[f'{prefix}state_bytes']),
         report.format_number(results[f'{prefix}frame_ms']),

@@ -6,6 +6,10 @@ Tokens of one thing agree on its centre and size. They are grouped greedily (as 
 1974): the surest token with those that agree with it are a thing; these, and others that may err
 by as much, are taken away; and so on. A logistic model that was fitted on training homes
 (``training/tune.py``) tells the probability that a detection is right, from ``FEATURES``.
+
+How much a detection counts as a vote is not that probability. Poor looks at a thing err together
+(from afar every wardrobe is a door), so they add up to a wrong name; a few looks that are sure and
+show much of the thing know better. Hence ``Detector.worth``.
 """
 
 from __future__ import annotations
@@ -49,6 +53,7 @@ class Detected:
         label: (n,) int64 number of the likeliest name. centre: (n, 3) m in the tile frame.
         size: (n, 3) m, longer and shorter horizontal edge, height. yaw: (n,) rad in the map.
         weight: (n,) probability that it is right: a thing of that name, the centre within 0.5 m.
+        worth: (n,) what it counts as a vote, as a share of a whole look, 0..1.
         features: (n, len(FEATURES)).
     """
 
@@ -57,6 +62,7 @@ class Detected:
     size: NDArray[np.float64]
     yaw: NDArray[np.float64]
     weight: NDArray[np.float64]
+    worth: NDArray[np.float64]
     features: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -78,6 +84,9 @@ class Detector:
         apart: share of the mean horizontal edge within which centres agree …
         apart_least, apart_most: … within these bounds, m.
         shape: mean difference of log sizes up to which sizes agree.
+        sure: power of the probability in what a vote is worth …
+        share: … and of its sum of P(thing) …
+        whole: … where so much of it is a whole look.
         weights: of ``FEATURES`` in the logit of the probability.
         names: what is added for each name; () = nothing.
     """
@@ -89,6 +98,9 @@ class Detector:
     apart_least: float = 0.15
     apart_most: float = 0.5
     shape: float = 0.5
+    sure: float = 4.0
+    share: float = 0.75
+    whole: float = 5.0
     weights: tuple[float, ...] = (-1.0, 0.1, 0.5, 0.8, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     names: tuple[float, ...] = ()
 
@@ -115,6 +127,12 @@ class Detector:
             logit = logit + np.asarray(self.names)[label]
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
+    def worth(self, label: Array, features: Array) -> NDArray[np.float64]:
+        """Return what detections count as votes, (n,) shares of a whole look."""
+        shown = np.exp(features[:, FEATURES.index('mass')]) / self.whole
+        worth = self.weight(label, features) ** self.sure * shown**self.share
+        return np.asarray(np.minimum(worth, 1.0))
+
 
 _PLAIN = tuple(f.name for f in fields(Detector) if f.name not in ('grid', 'weights', 'names'))
 
@@ -128,7 +146,8 @@ def detections(tokens: Tokens, frame: int, detector: Detector) -> Detected:
         detector: constants.
     """
     found = groups(_Frame.of(tokens, frame, detector), detector)
-    found = replace(found, weight=detector.weight(found.label, found.features))
+    known = found.label, found.features
+    found = replace(found, weight=detector.weight(*known), worth=detector.worth(*known))
     return found.kept(np.argsort(-found.weight, kind='stable'))
 
 
@@ -176,7 +195,7 @@ class _Frame:
 
 
 def groups(frame: _Frame, detector: Detector) -> Detected:
-    """Return one detection for each group of tokens that agree, with weight 0."""
+    """Return one detection for each group of tokens that agree, of weight and worth 0."""
     free = np.ones(len(frame.thing), bool)
     order = np.argsort(-frame.trust, kind='stable')
     made = []
@@ -247,6 +266,7 @@ def _detection(frame: _Frame, rows: Array) -> dict[str, Array]:
         'size': np.exp(log_size).astype(np.float64),
         'yaw': np.array(0.5 * np.arctan2(turn[1], turn[0]) % np.pi),
         'weight': np.array(0.0),
+        'worth': np.array(0.0),
         'features': features,
     }
 
@@ -262,6 +282,7 @@ def _nothing() -> Detected:
         none.astype(np.int64),
         np.zeros((0, 3)),
         np.zeros((0, 3)),
+        none,
         none,
         none,
         np.zeros((0, len(FEATURES))),

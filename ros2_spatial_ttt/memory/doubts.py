@@ -80,15 +80,35 @@ def _empty(
     ray = surface[:, :2] / surface[:, 2:]
     centre = points[:, :2] / points[:, 2:]
     radius = np.maximum(0.5 * edge / points[:, 2], _SPACING / 2.0)
-    inside = np.all(
-        (centre - 0.5 * radius[:, None] >= ray.min(axis=0))
-        & (centre + 0.5 * radius[:, None] <= ray.max(axis=0)),
-        axis=1,
-    )
-    apart = np.linalg.norm(centre[:, None] - ray[None], axis=2)
+    low, high = ray.min(axis=0), ray.max(axis=0)
+    half = 0.5 * radius[:, None]
+    inside = ((centre - half >= low) & (centre + half <= high)).all(axis=1)
+    out = inside & (edge >= _SMALLEST * points[:, 2])
+    rows = np.flatnonzero(out)
+    if len(rows):
+        depth = points[rows, 2] * (1.0 - _DEPTH_SHARE) - _DEPTH_M
+        out[rows] = _unhidden(ray, surface[:, 2], centre[rows], radius[rows], depth)
+    return np.asarray(out)
+
+
+def _unhidden(
+    ray: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    radius: NDArray[np.float64],
+    depth: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return towards which of n directions most rays reach far enough, (n,).
+
+    Args:
+        ray: (r, 2) directions x / z, y / z.
+        reach: (r,) m.
+        centre: (n, 2) directions.
+        radius: (n,) of what counts as towards one.
+        depth: (n,) m that must be reached.
+    """
+    apart = np.sqrt(((centre[:, None] - ray[None]) ** 2).sum(axis=2))
     towards = apart <= np.maximum(radius, np.minimum(apart.min(axis=1), _SPACING))[:, None]
-    depth = points[:, 2] * (1.0 - _DEPTH_SHARE) - _DEPTH_M
-    reaches = surface[None, :, 2] >= depth[:, None]
     count = towards.sum(axis=1)
-    unhidden = (towards & reaches).sum(axis=1) >= _UNHIDDEN * np.maximum(count, 1)
-    return np.asarray(inside & (count > 0) & unhidden & (edge >= _SMALLEST * points[:, 2]))
+    free = (towards & (reach[None] >= depth[:, None])).sum(axis=1)
+    return np.asarray((count > 0) & (free >= _UNHIDDEN * np.maximum(count, 1)))

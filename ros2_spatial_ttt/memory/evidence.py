@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import EvidenceConfig
 from ros2_spatial_ttt.geometry import transform_points
-from ros2_spatial_ttt.memory.preprocess import PreparedFrame
+from ros2_spatial_ttt.memory.preprocess import PreparedFrame, rays
 from ros2_spatial_ttt.types import Intrinsics
 
 __all__ = ['LOOK_SCALE', 'EvidenceBank', 'Keyframe', 'View', 'bank_bytes']
@@ -27,6 +27,8 @@ OCCLUSION_M = 0.3
 # Nothing is seen nearer than this.
 NEAREST_M = 0.1
 _QUALITIES = (85, 70, 50, 30, 10)
+# Between tokens whose depths differ by more than this factor there is an edge, not a surface.
+_EDGE = 1.25
 # A component of a unit embedding is kept as a whole number: 1 is this much.
 LOOK_SCALE = 127.0
 
@@ -81,6 +83,37 @@ class Keyframe:
             return None
         local = np.array([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z])
         return transform_points(self.map_T_camera, local)
+
+    def points_at(
+        self, pixels: NDArray[np.float64], grid: tuple[int, int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the map points (m, 3) that are seen at some of n pixels, and which (m,).
+
+        On a plane the inverse of depth is linear in the picture, so it is interpolated between the
+        four tokens around a pixel. Where one was not measured or they lie on both sides of an
+        edge, there is no point.
+
+        Args:
+            pixels: (n, 2) of the picture.
+            grid: token rows and columns.
+        """
+        k, last = self.intrinsics, np.array(grid[::-1]) - 1
+        token = (pixels + 0.5) * np.array(grid[::-1]) / (k.width, k.height) - 0.5
+        token = np.clip(token, 0.0, last)
+        low = np.minimum(token.astype(np.int64), last - 1)
+        right, down = (token - low).T
+        index = low[:, 1] * grid[1] + low[:, 0]
+        depth = self.depth.astype(np.float64)
+        around = np.stack([depth[index + step] for step in (0, 1, grid[1], grid[1] + 1)])
+        share = np.stack([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down])
+        share = np.concatenate([share, (right * down)[None]])
+        smooth = (around.min(axis=0) > 0.0) & (around.max(axis=0) < _EDGE * around.min(axis=0))
+        rows = np.flatnonzero(smooth)
+        if not len(rows):
+            return np.zeros((0, 3)), rows
+        z = 1.0 / (share[:, rows] / around[:, rows]).sum(axis=0)
+        local = rays(pixels[rows], k).astype(np.float64) * z[:, None]
+        return transform_points(self.map_T_camera, local), rows
 
     def at_cell(self, cell: int, grid: tuple[int, int]) -> View:
         """Return the view of the middle of a cell (row-major) of a grid over the picture."""
@@ -252,15 +285,15 @@ def bank_bytes(config: EvidenceConfig, tokens: int, looks: int = 0) -> int:
 
 
 def _novelty(poses: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return metres plus radians between poses (n, 4, 4) and one (4, 4), (n,)."""
-    distance = np.linalg.norm(poses[:, :3, 3] - pose[:3, 3], axis=1)
-    trace = np.einsum('nij,ij->n', poses[:, :3, :3], pose[:3, :3])
+    """Return metres plus radians between poses (…, 4, 4) and others that broadcast, (…,)."""
+    distance = np.linalg.norm(poses[..., :3, 3] - pose[..., :3, 3], axis=-1)
+    trace = np.einsum('...ij,...ij->...', poses[..., :3, :3], pose[..., :3, :3])
     return distance + np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0))
 
 
 def _spacing(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance of each pose (n, 4, 4) to the nearest other one, (n,)."""
-    between = np.stack([_novelty(poses, pose) for pose in poses])
+    between = _novelty(poses[:, None], poses[None])
     np.fill_diagonal(between, np.inf)
     least: NDArray[np.float64] = between.min(axis=1)
     return least

@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""Forgetting a region or a time, in closed form.
+"""Forgetting everything, a region or a time, in closed form.
 
 A linear field cannot tell which samples wrote what, but the keys of the places to be forgotten
 span a subspace of features. Projecting A, B and W onto its complement makes the field say 0, that
@@ -9,28 +9,114 @@ is *never observed*, at those places, and leaves places whose keys are orthogona
 
 from __future__ import annotations
 
-from dataclasses import replace
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.memory.field import FieldState
+from ros2_spatial_ttt.errors import SnapshotError
+from ros2_spatial_ttt.memory.evidence import Keyframe
+from ros2_spatial_ttt.memory.field import FieldKeys, FieldState, PackedField
 from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.places import PlaceTable
-from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
+from ros2_spatial_ttt.memory.snapshot import TileShelf
+from ros2_spatial_ttt.memory.state import MemoryState
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex
 from ros2_spatial_ttt.types import Region
 
-__all__ = ['tile_without_region', 'tile_without_time']
+__all__ = ['END_OF_TIME', 'Forgotten', 'count_places', 'forget']
 
 # Spacing of the points whose keys are projected out, a third of the shortest geometry scale.
 SPACING_M = 0.1
 # Directions that carry less than this share of the strongest are kept: they are noise of the keys.
 _NEGLIGIBLE = 1e-3
+END_OF_TIME = int(np.iinfo(np.int64).max)
 
 
-def tile_without_region(
-    tile: Tile, region: Region, grid: TileGrid, omega: dict[str, NDArray]
+@dataclass(frozen=True)
+class Forgotten:
+    """What is to be forgotten: what lies in a region and was seen within a time only.
+
+    Attributes:
+        region: box in the map; None = everywhere. since_ns, until_ns: the time.
+    """
+
+    region: Region | None
+    since_ns: int
+    until_ns: int
+
+    @property
+    def always(self) -> bool:
+        """Whether it does not matter when it was seen."""
+        return self.since_ns == 0 and self.until_ns == END_OF_TIME
+
+    def shows(self, keyframe: Keyframe) -> bool:
+        """Return whether a keyframe looks at it and is of that time."""
+        inside = self.region is None or bool(self.region.contains(_looked_at(keyframe)))
+        return inside and self.since_ns <= keyframe.stamp_ns <= self.until_ns
+
+
+def count_places(state: MemoryState, shelf: TileShelf) -> int:
+    """Return how many places a state remembers, in memory and on disk."""
+    count = sum(len(tile.places) for tile in state.tiles.values())
+    for index in state.on_disk:
+        # A tile file that cannot be read holds nothing.
+        with contextlib.suppress(SnapshotError):
+            count += len(shelf.get(index).places)
+    return count
+
+
+def forget(
+    state: MemoryState,
+    what: Forgotten,
+    *,
+    grid: TileGrid,
+    keys: Mapping[str, FieldKeys],
+    shelf: TileShelf,
+) -> tuple[MemoryState, int]:
+    """Return the state without what is to be forgotten, and how many places went.
+
+    Args:
+        state: before; tiles on disk are written anew.
+        what: is forgotten.
+        grid: of the tiles.
+        keys: of every kind of field.
+        shelf: where tiles on disk lie.
+    """
+    tiles: dict[TileIndex, Tile] = {}
+    gone = 0
+    for index in sorted(state.tiles.keys() | state.on_disk):
+        tile = state.tiles.get(index) or shelf.get(index)
+        left, count = _tile_without(tile, what, grid, keys)
+        gone += count
+        if index in state.tiles:
+            tiles |= {index: left} if left is not None else {}
+        elif left is not tile:
+            # An empty tile on disk stays, empty.
+            shelf.put(left or Tile(index))
+    return replace(
+        state,
+        tiles=MappingProxyType(tiles),
+        # What the cameras just saw may be what is to be forgotten.
+        backbones=MappingProxyType({} if gone else state.backbones),
+        evidence=state.evidence.without(what.shows),
+    ), gone
+
+
+def _tile_without(
+    tile: Tile, what: Forgotten, grid: TileGrid, keys: Mapping[str, FieldKeys]
+) -> tuple[Tile | None, int]:
+    """Return what is left of a tile, None = nothing, and how many places went."""
+    if what.region is not None and what.always:
+        return _tile_without_region(tile, what.region, grid, keys)
+    return _tile_without_time(tile, what, grid, keys)
+
+
+def _tile_without_region(
+    tile: Tile, region: Region, grid: TileGrid, keys: Mapping[str, FieldKeys]
 ) -> tuple[Tile | None, int]:
     """Return the tile without what it knew in a region of the map, and how many places went.
 
@@ -51,26 +137,21 @@ def tile_without_region(
     ]
     lattice = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     surface = tile.places.point[inside].astype(np.float64)
-    left = _without(tile, np.concatenate([lattice, surface]), ~inside, omega)
-    return _without_votes(left, voted, omega), int(inside.sum())
+    left = _without(tile, np.concatenate([lattice, surface]), ~inside, keys)
+    return _without_votes(left, voted, keys), int(inside.sum())
 
 
-def tile_without_time(
-    tile: Tile,
-    since_ns: int,
-    until_ns: int,
-    omega: dict[str, NDArray],
-    *,
-    region: Region | None,
-    grid: TileGrid,
+def _tile_without_time(
+    tile: Tile, what: Forgotten, grid: TileGrid, keys: Mapping[str, FieldKeys]
 ) -> tuple[Tile | None, int]:
     """Return the tile without the places that were seen within a time only; see above.
 
     With a region of the map only places inside go. Free space has no stamps and stays.
     """
+    region = what.region
 
     def chosen(places: PlaceTable) -> NDArray[np.bool_]:
-        mask = (places.first_ns >= since_ns) & (places.last_ns <= until_ns)
+        mask = (places.first_ns >= what.since_ns) & (places.last_ns <= what.until_ns)
         if region is not None:
             mask &= region.contains(places.point + grid.centre(tile.index))
         return mask
@@ -81,34 +162,48 @@ def tile_without_time(
     if region is None and gone.all() and voted.all():
         return None, len(tile.places)
     points = tile.places.point[gone].astype(np.float64)
-    left = _without(tile, points, ~gone, omega) if gone.any() else tile
-    return _without_votes(left, voted, omega), int(gone.sum())
+    left = _without(tile, points, ~gone, keys) if gone.any() else tile
+    return _without_votes(left, voted, keys), int(gone.sum())
 
 
 def _without(
-    tile: Tile, points: NDArray, kept: NDArray[np.bool_], omega: dict[str, NDArray]
+    tile: Tile, points: NDArray, kept: NDArray[np.bool_], keys: Mapping[str, FieldKeys]
 ) -> Tile:
-    appearance = _complement(points, omega['appearance'])
+    looks = _complement(points, keys['appearance'].omega)
+    space = _complement(points, keys['geometry'].omega)
+    ridge = {kind: own.ridge for kind, own in keys.items()}
     return replace(
         tile,
-        geometry=_projected(tile.geometry, _complement(points, omega['geometry'])),
+        geometry=tile.geometry and _projected(tile.geometry, space, ridge['geometry']),
         appearance=MappingProxyType(
-            {sector: _projected(field, appearance) for sector, field in tile.appearance.items()}
+            {s: _projected(f, looks, ridge['appearance']) for s, f in tile.appearance.items()}
         ),
         places=tile.places.kept(kept),
     )
 
 
-def _without_votes(tile: Tile, gone: NDArray[np.bool_], omega: dict[str, NDArray]) -> Tile:
+def _without_votes(tile: Tile, gone: NDArray[np.bool_], keys: Mapping[str, FieldKeys]) -> Tile:
     """Return the tile without the votes at these rows of its table."""
     if tile.votes is None or not gone.any():
         return tile
-    points = tile.vote_places.point[gone].astype(np.float64)
+    points, own = tile.vote_places.point[gone].astype(np.float64), keys['votes']
     return replace(
         tile,
-        votes=_projected(tile.votes, _complement(points, omega['votes'])),
+        votes=_projected(tile.votes, _complement(points, own.omega), own.ridge),
         vote_places=tile.vote_places.kept(~gone),
     )
+
+
+def _projected(field: PackedField, projector: NDArray, ridge: float) -> PackedField:
+    """Return the field with its keys projected; tensors that a rule does not keep stay empty."""
+    state = field.unpacked(ridge)
+    curvature, target = state.curvature, state.target
+    if curvature.size:
+        curvature = projector @ curvature @ projector
+    if target.size:
+        target = projector @ target
+    state = FieldState(curvature, target, projector @ state.weight)
+    return PackedField.of(state, ridge, forgets=field.factor.dtype == np.float32)
 
 
 def _complement(points: NDArray, omega: NDArray) -> NDArray:
@@ -119,11 +214,7 @@ def _complement(points: NDArray, omega: NDArray) -> NDArray:
     return np.eye(len(values)) - span @ span.T
 
 
-def _projected(state: FieldState, projector: NDArray) -> FieldState:
-    """Return the field with its keys projected; tensors that a rule does not keep stay empty."""
-    curvature, target = state.curvature, state.target
-    if curvature.size:
-        curvature = (projector @ curvature @ projector).astype(np.float32)
-    if target.size:
-        target = (projector @ target).astype(np.float32)
-    return FieldState(curvature, target, (projector @ state.weight).astype(np.float32))
+def _looked_at(keyframe: Keyframe) -> NDArray[np.float64]:
+    """Return the map point in the middle of a keyframe's picture, (1, 3)."""
+    depth = float(np.median(keyframe.depth[keyframe.depth > 0])) if keyframe.depth.any() else 0.0
+    return (keyframe.map_T_camera @ np.array([0.0, 0.0, depth, 1.0]))[None, :3]

@@ -153,6 +153,8 @@ def check_percept(percept: Percept, names: tuple[str, ...]) -> None:
     _check_pose(percept.map_T_camera)
     things = len(percept.labels)
     shapes = {'centre': (things, 3), 'size': (things, 3), 'yaw': (things,), 'weight': (things,)}
+    if percept.worth is not None:
+        shapes['worth'] = (things,)
     for name, expected in shapes.items():
         got = getattr(percept, name).shape
         if got != expected:
@@ -166,8 +168,9 @@ def check_percept(percept: Percept, names: tuple[str, ...]) -> None:
     for name in (*shapes, 'surface', 'free'):
         if not np.isfinite(getattr(percept, name)).all():
             raise FrameRefused(Refusal.PERCEPT, f'{name} holds numbers that are not finite')
-    if (percept.weight < 0).any() or (percept.size < 0).any():
-        raise FrameRefused(Refusal.PERCEPT, 'weight and size must not be negative')
+    positive = [percept.weight, percept.size, *([] if percept.worth is None else [percept.worth])]
+    if any((array < 0).any() for array in positive):
+        raise FrameRefused(Refusal.PERCEPT, 'weight, worth and size must not be negative')
     unknown = sorted(set(percept.labels) - set(names))
     if unknown:
         raise FrameRefused(

@@ -67,6 +67,7 @@ class _Things:
     size: NDArray[np.float64]
     yaw: NDArray[np.float64]
     weight: NDArray[np.float64]
+    worth: NDArray[np.float64]
 
     @staticmethod
     def none() -> _Things:
@@ -76,13 +77,21 @@ class _Things:
             size=np.zeros((0, 3)),
             yaw=np.zeros(0),
             weight=np.zeros(0),
+            worth=np.zeros(0),
         )
 
     @staticmethod
     def of(tokens: Tokens, frame: int, detector: Detector, origin: NDArray[np.float64]) -> _Things:
         """Return what is detected in a frame; ``origin`` of its tokens is in the map."""
         found = detections(tokens, frame, detector)
-        return _Things(found.label, found.centre + origin, found.size, found.yaw, found.weight)
+        return _Things(
+            label=found.label,
+            centre=found.centre + origin,
+            size=found.size,
+            yaw=found.yaw,
+            weight=found.weight,
+            worth=found.worth,
+        )
 
     def likely(self) -> NDArray[np.float64]:
         """Return the centres of those that are rather right than wrong."""
@@ -93,7 +102,7 @@ class _Things:
         number = {name: index for index, name in enumerate(names)}
         label = np.array([number.get(labels[old], -1) for old in self.label], np.int64)
         known = label >= 0
-        rest = (self.centre, self.size, self.yaw, self.weight)
+        rest = (self.centre, self.size, self.yaw, self.weight, self.worth)
         return _Things(label[known], *(array[known] for array in rest))
 
 
@@ -159,6 +168,7 @@ def percepts_of(
             size=sight.found.size,
             yaw=sight.found.yaw,
             weight=sight.found.weight,
+            worth=sight.found.worth,
             surface=sight.local(sight.surface),
             free=sight.local(sight.free),
         )
@@ -193,6 +203,7 @@ def perceived(chunk: list[Percept], names: tuple[str, ...]) -> Measured:
             size=percept.size,
             yaw=percept.yaw,
             weight=percept.weight,
+            worth=percept.weight if percept.worth is None else percept.worth,
         )
         for percept in chunk
     ]
@@ -256,12 +267,12 @@ def _votes(stamps: NDArray[np.int64], found: list[_Things], names: tuple[str, ..
     """Return the votes of things of frames at ``stamps``; their centres are in the map."""
     all_of = {
         name: np.concatenate([getattr(things, name) for things in found])
-        for name in ('label', 'centre', 'size', 'yaw', 'weight')
+        for name in ('label', 'centre', 'size', 'yaw', 'worth')
     }
     return Votes(
         points=all_of['centre'],
         values=vote_values(all_of['label'], all_of['size'], all_of['yaw'], labels=len(names)),
-        weights=evidence(all_of['weight']),
+        weights=evidence(all_of['worth']),
         stamp_ns=np.repeat(stamps, [len(things.label) for things in found]),
     )
 

@@ -9,7 +9,10 @@ updated at test time with the curvature kept (the Hessian-free rule of video-SAL
 
     phi(p) = sqrt(2/D) [cos(Omega p), sin(Omega p)]
     A <- gamma A + sum_i w_i phi_i phi_i^T        B <- gamma B + sum_i w_i phi_i v_i^T
-    W <- K conjugate-gradient steps on (A + lambda I) W = B, started from W
+    W <- (A + lambda I)^-1 B
+
+or, where a field stays on a device that has no solver, K conjugate-gradient steps towards it from
+the last W: the exported graph does these.
 """
 
 from __future__ import annotations
@@ -88,7 +91,7 @@ def field_update(
     decay: float,
     mass_max: float,
     weight_min: float,
-    steps: int,
+    steps: int | None,
 ) -> FieldState:
     """Return the state after one chunk of samples, token by token.
 
@@ -103,7 +106,7 @@ def field_update(
         decay: gamma.
         mass_max: see ``novelty``.
         weight_min: see ``novelty``.
-        steps: K.
+        steps: K; None = solve exactly.
     """
     if not np.any(weights > 0.0):
         return state
@@ -114,10 +117,13 @@ def field_update(
         w = weight * novelty(float(key @ mass_key), mass_max=mass_max, weight_min=weight_min)
         curvature = curvature + w * np.outer(key, key)
         target = target + w * np.outer(key, value)
-    weight = conjugate_gradient(curvature, target, state.weight, ridge=ridge, steps=steps)
+    if steps is None:
+        weight = exact_solution(curvature, target, ridge=ridge)
+    else:
+        weight = conjugate_gradient(curvature, target, state.weight, ridge=ridge, steps=steps)
     return FieldState(curvature=curvature, target=target, weight=weight)
 
 
-def field_read(state: FieldState, points: Array, *, omega: Array) -> Array:
-    """Return what the field says at points (M, 3) in the frame of the tile, (M, C)."""
-    return fourier_features(points, omega) @ state.weight.astype(np.float64)
+def field_read(weight: Array, points: Array, *, omega: Array) -> Array:
+    """Return what W (D, C) says at points (M, 3) in the frame of the tile, (M, C)."""
+    return fourier_features(points, omega) @ weight.astype(np.float64)

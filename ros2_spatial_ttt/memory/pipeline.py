@@ -9,41 +9,42 @@ last one that was published and never wait for an update.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig, validate
-from ros2_spatial_ttt.errors import FrameRefused, Refusal, SnapshotError
+from ros2_spatial_ttt.errors import FrameRefused, Refusal
+from ros2_spatial_ttt.memory.budget import budget_bytes
 from ros2_spatial_ttt.memory.chunker import Chunker
 from ros2_spatial_ttt.memory.evidence import Keyframe, bank_bytes
-from ros2_spatial_ttt.memory.forgetting import tile_without_region, tile_without_time
+from ros2_spatial_ttt.memory.field import FieldKeys, PackedField
+from ros2_spatial_ttt.memory.forgetting import END_OF_TIME, Forgotten, count_places, forget
 from ros2_spatial_ttt.memory.gate import Gate, check_content, check_percept
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
 from ros2_spatial_ttt.memory.state import (
+    BACKBONE_BYTES,
     MemoryState,
     backbone_tensors,
     shared_tensors,
     state_hash,
 )
-from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, budget_bytes, empty_tile
+from ros2_spatial_ttt.memory.tally import Tally
+from ros2_spatial_ttt.memory.tiles import TileGrid, TileIndex
 from ros2_spatial_ttt.memory.votes import empty_votes, vote_frequencies
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
 from ros2_spatial_ttt.query.names import Reading
-from ros2_spatial_ttt.runtime import open_runtime
+from ros2_spatial_ttt.runtime import Runtime, open_runtime
 from ros2_spatial_ttt.types import (
     Answer,
     FeedResult,
@@ -62,7 +63,6 @@ _LOG = logging.getLogger(__name__)
 
 # For this long after a question, places are read after every update instead of when asked.
 WARM_S = 10.0
-_END_OF_TIME = int(np.iinfo(np.int64).max)
 
 
 class SpatialMemory:
@@ -70,32 +70,32 @@ class SpatialMemory:
 
     Args:
         config: every parameter.
+        runtime: of that model, shared with others; None opens one of its own.
 
     Raises:
         ConfigError: a parameter is out of range. ModelError: the model cannot be used.
     """
 
-    def __init__(self, config: MemoryConfig | None = None) -> None:
+    def __init__(
+        self, config: MemoryConfig | None = None, *, runtime: Runtime | None = None
+    ) -> None:
         self.config = validate(config or MemoryConfig())
-        self.runtime = open_runtime(
+        self.runtime = runtime or open_runtime(
             self.config.model, self.config.backend, threads=self.config.threads
         )
         self.manifest = self.runtime.manifest
         self.config = _named(self.config, self.manifest.labels)
         self.grid = TileGrid(self.config.tiles)
-        self._omega = {
-            **self.runtime.omega,
-            'votes': vote_frequencies(self.config.votes.features, self.config.votes.scale_m),
-        }
-        votes = empty_votes(self.config.votes)
+        self._keys = _keys(self.config, self.runtime)
+        empty, ridge = empty_votes(self.config.votes), self.config.votes.ridge
+        votes = PackedField.of(empty, ridge, forgets=True)
         self._shelf = TileShelf(self.config.tiles.directory, self.manifest, votes)
-        self._writer = Writer(
-            self.config, self.runtime, self.grid, self._shelf, self._omega['votes']
-        )
-        self._reader = Reader(self.runtime, self.grid, self._omega['votes'])
+        self._writer = Writer(self.config, self.runtime, self.grid, self._shelf, self._keys)
+        self._reader = Reader(self.runtime, self.grid, self._keys['votes'].omega)
         # A detector that brings its own names is not the one that the model was calibrated with.
         own = config is None or not config.votes.names
-        reading = Reading.from_manifest(self.manifest.detector) if own else Reading()
+        known = self.manifest.detector, self.manifest.labels
+        reading = Reading.from_manifest(*known) if own else Reading()
         self._engine = QueryEngine(self.config, self.runtime, self._reader, reading)
         self._gate = Gate(self.config.gate)
         flush_ns = round(self.config.chunk.flush_s * 1e9)
@@ -107,11 +107,7 @@ class SpatialMemory:
         self._asked_at = float('-inf')
         self._write_lock = threading.Lock()
         self._save_lock = threading.Lock()
-        self._count_lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
-        self._update_ms: deque[float] = deque(maxlen=256)
-        self._query_ms: deque[float] = deque(maxlen=256)
+        self._tally = Tally()
 
     # Writing.
 
@@ -121,7 +117,7 @@ class SpatialMemory:
         The frame's arrays are read before this returns and not kept.
         """
         with self._write_lock:
-            self._count('received')
+            self._tally.count('received')
             try:
                 check_content(frame, depth_needed=not self.manifest.predicts_depth)
                 if self._gate.jumped_back(frame) and self.config.gate.time_jump == 'reset':
@@ -131,7 +127,7 @@ class SpatialMemory:
             except FrameRefused as error:
                 return self._refusal(error)
             self._state = replace(self._state, camera_width=frame.intrinsics.width)
-            self._count('accepted')
+            self._tally.count('accepted')
             chunks = self._chunker.add(prepared)
             updates = [self._write(self._writer.write, chunk) for chunk in chunks]
             return FeedResult(chunk_updated=any(updates))
@@ -139,22 +135,21 @@ class SpatialMemory:
     def feed_percept(self, percept: Percept) -> FeedResult:
         """Offer what a detector and a depth sensor say about a frame, in place of its pixels."""
         with self._write_lock:
-            self._count('received')
+            self._tally.count('received')
             try:
                 check_percept(percept, self.config.votes.names)
                 self._gate.check_motion(percept)
             except FrameRefused as error:
                 return self._refusal(error)
-            self._count('accepted')
+            self._tally.count('accepted')
             chunks = self._percepts.add(percept)
             updates = [self._write(self._writer.write_percepts, chunk) for chunk in chunks]
             return FeedResult(chunk_updated=any(updates))
 
     def refuse(self, reason: Refusal, message: str = '') -> None:
         """Count a frame that was unusable before it became a ``Frame``."""
-        with self._count_lock:
-            self._counts['received'] += 1
-            self._refused[reason.value] += 1
+        self._tally.count('received')
+        self._tally.refuse(reason.value)
         if message:
             _LOG.debug('refused: %s: %s', reason.value, message)
 
@@ -182,34 +177,13 @@ class SpatialMemory:
         """
         with self._write_lock:
             self._write_pending()
-            state = self._state
             if region is None and not since_ns and not until_ns:
-                gone = sum(len(tile.places) for tile in state.tiles.values())
-                for index in state.on_disk:
-                    # A tile file that cannot be read is deleted all the same.
-                    with contextlib.suppress(SnapshotError):
-                        gone += len(self._shelf.get(index).places)
+                gone = count_places(self._state, self._shelf)
                 self._reset()
                 return gone
-            until = until_ns or _END_OF_TIME
-            tiles: dict[TileIndex, Tile] = {}
-            gone = 0
-            for index in sorted(state.tiles.keys() | state.on_disk):
-                tile = state.tiles.get(index) or self._shelf.get(index)
-                left, count = self._without(tile, region, since_ns, until)
-                gone += count
-                self._keep(left, tile, tiles, on_disk=index not in state.tiles)
-            self._state = replace(
-                state,
-                tiles=MappingProxyType(tiles),
-                # What the cameras just saw may be what is to be forgotten.
-                backbones=MappingProxyType({} if gone else state.backbones),
-                evidence=state.evidence.without(
-                    lambda k: (
-                        (region is None or bool(region.contains(_looked_at(k))))
-                        and since_ns <= k.stamp_ns <= until
-                    )
-                ),
+            what = Forgotten(region, since_ns, until_ns or END_OF_TIME)
+            self._state, gone = forget(
+                self._state, what, grid=self.grid, keys=self._keys, shelf=self._shelf
             )
             return gone
 
@@ -238,9 +212,7 @@ class SpatialMemory:
         self._asked_at = time.monotonic()
         answer = self._engine.answer(self._state, query)
         latency_ms = 1e3 * (time.perf_counter() - begin)
-        with self._count_lock:
-            self._counts['queries'] += 1
-            self._query_ms.append(latency_ms)
+        self._tally.asked(latency_ms)
         return replace(answer, latency_ms=latency_ms)
 
     def save(self, path: Path | str) -> int:
@@ -271,27 +243,17 @@ class SpatialMemory:
     def status(self, *, with_hash: bool = False) -> MemoryStatus:
         """Return counters and sizes; the hash of the state costs milliseconds per tile."""
         state = self._state
-        with self._count_lock:
-            counts, refused = Counter(self._counts), dict(sorted(self._refused.items()))
-            update_ms, query_ms = list(self._update_ms), list(self._query_ms)
         return MemoryStatus(
-            frames_received=counts['received'],
-            frames_accepted=counts['accepted'],
-            refused=refused,
+            **self._tally.entries(),
             chunks=state.chunks,
-            queries=counts['queries'],
             state_bytes=self.state_bytes,
-            state_bytes_used=self._used_bytes(state),
+            state_bytes_used=_used_bytes(state),
             state_hash=state_hash(state) if with_hash else '',
             tiles_resident=len(state.tiles),
             tiles_on_disk=len(state.on_disk),
             tiles_forgotten=state.forgotten_tiles,
             keyframes=len(state.evidence.keyframes),
             newest_stamp_ns=state.newest_ns,
-            update_p50_ms=_percentile(update_ms, 50),
-            update_p95_ms=_percentile(update_ms, 95),
-            query_p50_ms=_percentile(query_ms, 50),
-            query_p95_ms=_percentile(query_ms, 95),
             model=self.manifest.name,
             backend=self.runtime.name,
             map_id=self.config.map_id,
@@ -311,14 +273,14 @@ class SpatialMemory:
 
     @property
     def state_bytes(self) -> int:
-        """Most bytes that tiles and evidence can ever hold: the fixed size of the memory."""
+        """Most bytes that the memory can ever hold, whatever comes: its fixed size."""
         rows, columns = self.manifest.sample_grid
         looks = rows * columns * self.manifest.embedding
         evidence = bank_bytes(self.config.evidence, self.manifest.tokens, looks)
         shared = sum(array.nbytes for array in shared_tensors(self._state).values())
-        backbone = sum(array.nbytes for array in self.runtime.initial_state().values())
-        cameras = max(len(self._state.backbones), 1)
-        return budget_bytes(self.config.tiles) + evidence + shared + cameras * backbone
+        numbers = sum(array.size for array in self.runtime.initial_state().values())
+        backbones = self.config.cameras * BACKBONE_BYTES * numbers
+        return budget_bytes(self.config.tiles) + evidence + shared + backbones
 
     # Inside the write lock.
 
@@ -333,8 +295,7 @@ class SpatialMemory:
         return camera.prepare(frame)
 
     def _refusal(self, error: FrameRefused) -> FeedResult:
-        with self._count_lock:
-            self._refused[error.reason.value] += 1
+        self._tally.refuse(error.reason.value)
         return FeedResult(refused=error.reason.value, message=str(error))
 
     def _write(self, write: Callable[[MemoryState, list[T]], MemoryState], chunk: list[T]) -> bool:
@@ -342,23 +303,15 @@ class SpatialMemory:
         try:
             state = write(last, chunk)
         except NotFinite as error:
-            with self._count_lock:
-                self._refused[Refusal.UPDATE_REJECTED.value] += len(chunk)
+            self._tally.refuse(Refusal.UPDATE_REJECTED.value, len(chunk))
             _LOG.error('update of %d frames rejected, not finite in %s', len(chunk), error)
             return False
-        if state.forgotten_tiles > last.forgotten_tiles:
-            _LOG.warning(
-                '%d tiles over tiles.budget_mb %.0f were forgotten; raise the budget or set '
-                'tiles.directory',
-                state.forgotten_tiles - last.forgotten_tiles,
-                self.config.tiles.budget_mb,
-            )
+        self._warn_of_loss(last, state)
         if time.monotonic() - self._asked_at < WARM_S:
             # Somebody asks: read what changed before it is published, so that no answer waits.
             self._reader.places(state)
         self._state = state
-        with self._count_lock:
-            self._update_ms.append(1e3 * (time.perf_counter() - begin))
+        self._tally.updated(1e3 * (time.perf_counter() - begin))
         return True
 
     def _write_pending(self, now_ns: int | None = None) -> bool:
@@ -377,24 +330,17 @@ class SpatialMemory:
         self._shelf.clear(keep=keep)
         self._state = MemoryState.empty(self.manifest.embedding)
 
-    def _without(
-        self, tile: Tile, region: Region | None, since_ns: int, until_ns: int
-    ) -> tuple[Tile | None, int]:
-        if region is not None and since_ns == 0 and until_ns == _END_OF_TIME:
-            return tile_without_region(tile, region, self.grid, self._omega)
-        return tile_without_time(
-            tile, since_ns, until_ns, self._omega, region=region, grid=self.grid
-        )
-
-    def _keep(
-        self, left: Tile | None, old: Tile, tiles: dict[TileIndex, Tile], *, on_disk: bool
-    ) -> None:
-        """Put what is left of a tile back where it was; an empty tile on disk stays, empty."""
-        if on_disk:
-            if left is not old:
-                self._shelf.put(left or empty_tile(old.index, self.manifest))
-        elif left is not None:
-            tiles[old.index] = left
+    def _warn_of_loss(self, before: MemoryState, after: MemoryState) -> None:
+        tiles = after.forgotten_tiles - before.forgotten_tiles
+        looks = after.forgotten_looks - before.forgotten_looks
+        if tiles or looks:
+            _LOG.warning(
+                'over tiles.budget_mb %.0f: %d tiles lost their space or votes, and %d sectors '
+                'their looks; raise the budget or set tiles.directory',
+                self.config.tiles.budget_mb,
+                tiles,
+                looks,
+            )
 
     def _snapshot_header(self) -> dict[str, Any]:
         tiles = self.config.tiles
@@ -405,14 +351,19 @@ class SpatialMemory:
             'votes': [votes.rule, votes.features, votes.scale_m, *votes.names],
         }
 
-    def _used_bytes(self, state: MemoryState) -> int:
-        tiles = sum(tile.nbytes for tile in state.tiles.values())
-        backbones = sum(array.nbytes for array in backbone_tensors(state).values())
-        return tiles + state.evidence.nbytes + backbones
 
-    def _count(self, name: str) -> None:
-        with self._count_lock:
-            self._counts[name] += 1
+def _used_bytes(state: MemoryState) -> int:
+    tiles = sum(tile.nbytes for tile in state.tiles.values())
+    backbones = sum(array.nbytes for array in backbone_tensors(state).values())
+    return tiles + state.evidence.nbytes + backbones
+
+
+def _keys(config: MemoryConfig, runtime: Runtime) -> dict[str, FieldKeys]:
+    """Return what makes each kind of field."""
+    ridge, votes = runtime.manifest.rule['ridge'], config.votes
+    own = {kind: FieldKeys(omega, ridge) for kind, omega in runtime.omega.items()}
+    omega = vote_frequencies(votes.features, votes.scale_m)
+    return own | {'votes': FieldKeys(omega, votes.ridge)}
 
 
 def _named(config: MemoryConfig, labels: tuple[str, ...]) -> MemoryConfig:
@@ -420,13 +371,3 @@ def _named(config: MemoryConfig, labels: tuple[str, ...]) -> MemoryConfig:
     if config.votes.names:
         return config
     return replace(config, votes=replace(config.votes, labels=','.join(labels)))
-
-
-def _looked_at(keyframe: Keyframe) -> NDArray[np.float64]:
-    """Return the map point in the middle of a keyframe's picture, (1, 3)."""
-    depth = float(np.median(keyframe.depth[keyframe.depth > 0])) if keyframe.depth.any() else 0.0
-    return (keyframe.map_T_camera @ np.array([0.0, 0.0, depth, 1.0]))[None, :3]
-
-
-def _percentile(values: list[float], percent: float) -> float:
-    return float(np.percentile(values, percent)) if values else 0.0

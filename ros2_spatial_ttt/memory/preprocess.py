@@ -15,7 +15,7 @@ from ros2_spatial_ttt.errors import FrameRefused, Refusal
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.types import Frame, Intrinsics
 
-__all__ = ['CameraTokens', 'PreparedFrame', 'shrunk']
+__all__ = ['CameraTokens', 'PreparedFrame', 'rays', 'shrunk']
 
 # How many coefficients OpenCV takes for each model.
 _DISTORTION_LENGTHS = {
@@ -65,7 +65,7 @@ class CameraTokens:
         v = (np.arange(rows) + 0.5) * intrinsics.height / rows - 0.5
         u = (np.arange(columns) + 0.5) * intrinsics.width / columns - 0.5
         pixels = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
-        self.ray = _rays(pixels, intrinsics)
+        self.ray = rays(pixels, intrinsics)
         reach_u = intrinsics.width / columns / 8
         reach_v = intrinsics.height / rows / 8
         around = np.array([(0, 0), (reach_u, 0), (-reach_u, 0), (0, reach_v), (0, -reach_v)])
@@ -101,7 +101,12 @@ class CameraTokens:
         return np.where(count > 0, median, 0.0).astype(np.float32)
 
 
-def _rays(pixels: NDArray[np.float64], k: Intrinsics) -> NDArray[np.float32]:
+def rays(pixels: NDArray[np.float64], k: Intrinsics) -> NDArray[np.float32]:
+    """Return the direction (n, 3) that pixels (n, 2) look in, optical frame, z = 1.
+
+    Raises:
+        FrameRefused: the distortion model is unknown or has a wrong number of coefficients.
+    """
     matrix = np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1]])
     distortion = np.asarray(k.distortion or (0.0,) * 4, np.float64)
     xy: NDArray[Any]

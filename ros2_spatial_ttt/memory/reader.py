@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,10 +15,11 @@ from ros2_spatial_ttt.memory.evidence import LOOK_SCALE, Keyframe, View
 from ros2_spatial_ttt.memory.field import (
     COLOUR,
     EMBEDDING,
+    GEOMETRY_CHANNELS,
     OBSERVED,
     OCCUPIED,
     SEEN,
-    FieldState,
+    PackedField,
 )
 from ros2_spatial_ttt.memory.lens import Lens
 from ros2_spatial_ttt.memory.oracle import fourier_features
@@ -194,6 +196,31 @@ class Reader:
         grid = self._runtime.manifest.sample_grid
         return [keyframes[i // score.shape[1]].at_cell(i % score.shape[1], grid) for i in best]
 
+    def alike(
+        self,
+        state: MemoryState,
+        keyframes: Sequence[Keyframe],
+        embeddings: NDArray[np.float32],
+    ) -> list[Keyframe]:
+        """Return keyframes, those first that show most of what k examples show.
+
+        Args:
+            state: whose lens looks are compared through.
+            keyframes: of that state; those without looks come last.
+            embeddings: (k, E) unit, of the examples.
+        """
+        question = _question(state.lens, embeddings)
+        mean = state.lens.mean @ question
+
+        def likeness(keyframe: Keyframe) -> float:
+            if not len(keyframe.looks):
+                return -1.0
+            looks = keyframe.looks.astype(np.float32) / LOOK_SCALE
+            score = (looks @ question - mean) * self._seen(keyframe, state.lens)[:, None]
+            return float(score.max(axis=0).mean())
+
+        return sorted(keyframes, key=likeness, reverse=True)
+
     def beliefs(self, state: MemoryState) -> Beliefs | None:
         """Return what is believed at all places of votes, each by its own tile; None = nothing."""
         voted = [tile for tile in state.tiles.values() if tile.votes is not None]
@@ -271,7 +298,10 @@ class Reader:
         if not len(points):
             return _nothing(points), {}
         local = (points - self._grid.centre(tile.index)).astype(np.float32)
-        geometry = self._runtime.read('geometry', tile.geometry, local)
+        geometry = np.zeros((len(points), GEOMETRY_CHANNELS), np.float32)
+        if tile.geometry is not None:
+            weight = tile.geometry.weight.astype(np.float32)
+            geometry = self._runtime.read('geometry', weight, local)
         colour = np.zeros((len(points), 3))
         seen_at_all = np.full((len(points), 1), 1e-6)
         scale = {}
@@ -307,12 +337,12 @@ def _question(lens: Lens, embeddings: NDArray[np.float32]) -> NDArray[np.float32
     return np.asarray(lens.matrix @ lens.through(embeddings).T, np.float32)
 
 
-def _through(field: FieldState, lens: Lens) -> FieldState:
-    """Return the field that says embeddings as the lens shows them: it is linear."""
-    weight = field.weight.copy()
+def _through(field: PackedField, lens: Lens) -> NDArray[np.float32]:
+    """Return W of a field that says embeddings as the lens shows them: it is linear."""
+    weight = field.weight.astype(np.float32)
     centred = weight[:, EMBEDDING] - np.outer(weight[:, SEEN], lens.mean)
     weight[:, EMBEDDING] = centred @ lens.matrix
-    return replace(field, weight=weight)
+    return weight
 
 
 def _nothing(points: NDArray) -> FieldPoints:

@@ -23,23 +23,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ros2_spatial_ttt.errors import SnapshotError
+from ros2_spatial_ttt.memory.budget import within_budget
 from ros2_spatial_ttt.memory.evidence import EvidenceBank, Keyframe
-from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
+from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, PackedField
 from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.memory.state import (
+    Backbone,
     MemoryState,
     backbone_tensors,
     shared_tensors,
     tile_tensors,
 )
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
-from ros2_spatial_ttt.runtime.base import Manifest, State
+from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.types import Intrinsics
 
 __all__ = ['FORMAT_VERSION', 'TileShelf', 'load_state', 'save_state']
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def save_state(
@@ -72,7 +74,7 @@ def save_state(
     meta = {
         **header,
         'model_hash': manifest.hash,
-        'tiles': [[*tile.index, tile.used] for tile in tiles],
+        'tiles': [_tile_header(tile) for tile in tiles],
         'keyframes': keyframes,
         'cameras': [*state.backbones],
         'chunks': state.chunks,
@@ -105,11 +107,8 @@ def load_state(
                 f'set the parameter to match or choose another snapshot',
                 map_mismatch=key == 'map_id',
             )
-    tiles = [shelf.tile_of(tensors, entry, path) for entry in meta['tiles']]
-    tiles.sort(key=lambda tile: (-tile.used, tile.index))
-    total = np.cumsum([tile.nbytes for tile in tiles])
-    resident = int(np.searchsorted(total, budget, side='right'))
-    spilled = tiles[resident:] if shelf.enabled else []
+    tiles = [shelf.tile_of(tensors, header, path) for header in meta['tiles']]
+    kept = within_budget({tile.index: tile for tile in tiles}, budget, spill=shelf.enabled)
     state = MemoryState(
         statistics=Statistics(
             float(tensors['statistics/count'][0]),
@@ -117,16 +116,17 @@ def load_state(
             tensors['statistics/outer'],
         ),
         lens=Lens(tensors['lens/mean'], tensors['lens/matrix'], float(tensors['lens/count'][0])),
-        tiles=MappingProxyType({tile.index: tile for tile in tiles[:resident]}),
-        on_disk=frozenset(tile.index for tile in spilled),
+        tiles=MappingProxyType(kept.tiles),
+        on_disk=frozenset(tile.index for tile in kept.spilled),
         evidence=EvidenceBank(tuple(_keyframes(tensors, meta['keyframes']))),
         backbones=_backbones(tensors, meta['cameras'], manifest, path),
         chunks=meta['chunks'],
         newest_ns=meta['newest_ns'],
         camera_width=meta['camera_width'],
-        forgotten_tiles=len(tiles) - resident - len(spilled),
+        forgotten_tiles=kept.lost_tiles,
+        forgotten_looks=kept.lost_looks,
     )
-    for tile in spilled:
+    for tile in kept.spilled:
         shelf.put(tile)
     return state
 
@@ -140,11 +140,15 @@ class TileShelf:
         votes: an empty vote field, for its shapes.
     """
 
-    def __init__(self, directory: str, manifest: Manifest, votes: FieldState) -> None:
+    def __init__(self, directory: str, manifest: Manifest, votes: PackedField) -> None:
         self.enabled = bool(directory)
         self._directory = Path(directory).expanduser() if directory else Path()
         self._manifest = manifest
         self._votes = votes
+        self._geometry = PackedField.empty(manifest.geometry_features, GEOMETRY_CHANNELS, 1.0)
+        self._appearance = PackedField.empty(
+            manifest.appearance_features, manifest.appearance_channels, 1.0
+        )
         if self.enabled:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
@@ -159,7 +163,7 @@ class TileShelf:
         if self.enabled:
             name = _tile_name(tile.index)
             tensors = {f'{name}/{key}': value for key, value in tile_tensors(tile).items()}
-            meta = {'model_hash': self._manifest.hash, 'tiles': [[*tile.index, tile.used]]}
+            meta = {'model_hash': self._manifest.hash, 'tiles': [_tile_header(tile)]}
             _write(self._path(tile.index), tensors, meta)
 
     def get(self, index: TileIndex) -> Tile:
@@ -174,34 +178,36 @@ class TileShelf:
             for path in set(self._directory.glob('tile_*.safetensors')) - kept:
                 path.unlink(missing_ok=True)
 
-    def tile_of(self, tensors: dict[str, NDArray], entry: list[int], path: Path) -> Tile:
-        """Return the tile of a header's ``entry`` (x, y, z, used) from the tensors of a file.
+    def tile_of(self, tensors: dict[str, NDArray], header: list[Any], path: Path) -> Tile:
+        """Return the tile of a header (``_tile_header``) from the tensors of a file.
 
         Raises:
             SnapshotError: a tensor is missing, of the wrong shape or not finite.
         """
-        index: TileIndex = (entry[0], entry[1], entry[2])
+        x, y, z, used, sectors = header
+        index: TileIndex = (x, y, z)
         prefix = _tile_name(index) + '/'
         own = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-        sectors = {int(name.split('/')[1]) for name in own if name.startswith('appearance/')}
-        manifest = self._manifest
-        appearance = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
-        geometry = FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS)
+        measured = any(name.startswith('geometry/') for name in own)
         voted = any(name.startswith('votes/') for name in own)
+        looks = {s: _field_of(own, f'appearance/{s}', self._appearance, path) for s in sectors}
         return Tile(
             index=index,
-            geometry=_field_of(own, 'geometry', geometry, path),
-            appearance=MappingProxyType(
-                {s: _field_of(own, f'appearance/{s}', appearance, path) for s in sorted(sectors)}
-            ),
+            used=used,
+            geometry=_field_of(own, 'geometry', self._geometry, path) if measured else None,
+            appearance=MappingProxyType(looks),
             places=_places_of(own, 'places'),
-            used=entry[3],
             votes=_field_of(own, 'votes', self._votes, path) if voted else None,
             vote_places=_places_of(own, 'vote_places') if voted else PlaceTable.empty(),
         )
 
     def _path(self, index: TileIndex) -> Path:
         return self._directory / f'tile_{"_".join(map(str, index))}.safetensors'
+
+
+def _tile_header(tile: Tile) -> list[Any]:
+    """Return x, y, z of a tile, when it was written, and its sectors, the newest last."""
+    return [*tile.index, tile.used, [*tile.appearance]]
 
 
 def _tile_name(index: TileIndex) -> str:
@@ -282,9 +288,9 @@ def _places_of(tensors: dict[str, NDArray], label: str) -> PlaceTable:
 
 
 def _field_of(
-    tensors: dict[str, NDArray], label: str, template: FieldState, path: Path
-) -> FieldState:
-    return FieldState(
+    tensors: dict[str, NDArray], label: str, template: PackedField, path: Path
+) -> PackedField:
+    return PackedField(
         **{
             name: _checked(tensors, f'{label}/{name}', expected.shape, path)
             for name, expected in template.tensors().items()
@@ -294,7 +300,7 @@ def _field_of(
 
 def _backbones(
     tensors: dict[str, NDArray], cameras: list[str], manifest: Manifest, path: Path
-) -> MappingProxyType[str, State]:
+) -> MappingProxyType[str, Backbone]:
     """Return the backbone's state of each camera, checked."""
     return MappingProxyType(
         {

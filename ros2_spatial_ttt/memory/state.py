@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -17,7 +18,8 @@ from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
 from ros2_spatial_ttt.runtime.base import State
 
 __all__ = [
-    'MOST_CAMERAS',
+    'BACKBONE_BYTES',
+    'Backbone',
     'MemoryState',
     'backbone_tensors',
     'shared_tensors',
@@ -25,8 +27,9 @@ __all__ = [
     'tile_tensors',
 ]
 
-# Cameras whose backbone keeps its state; one more starts anew with every turn.
-MOST_CAMERAS = 8
+# State of a backbone as it is kept: half the bytes, and names that change by 1e-4 at most.
+Backbone = Mapping[str, NDArray[np.float16]]
+BACKBONE_BYTES = 2  # of each of its numbers
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,12 @@ class MemoryState:
         statistics, lens: of all embeddings; how they are compared.
         tiles: in working memory. on_disk: indices of tiles in the tile directory.
         evidence: keyframes.
-        backbones: {camera: state of the network's backbone}, of at most ``MOST_CAMERAS`` cameras;
-            that which was written last stands at the end.
+        backbones: {camera: state of the network's backbone, float16}, of a bounded number of
+            cameras; that which was written last stands at the end.
         chunks: how many were written. newest_ns: stamp of the newest frame.
         camera_width: pixels of the newest camera image, the scale of example pictures.
-        forgotten_tiles: how many tiles were lost for want of a tile directory.
+        forgotten_tiles: how often a tile lost its space or its votes for want of a tile directory.
+        forgotten_looks: how often a tile lost what one of its sectors looked like.
     """
 
     statistics: Statistics
@@ -49,22 +53,34 @@ class MemoryState:
     tiles: MappingProxyType[TileIndex, Tile] = field(default_factory=lambda: MappingProxyType({}))
     on_disk: frozenset[TileIndex] = frozenset()
     evidence: EvidenceBank = EvidenceBank()
-    backbones: MappingProxyType[str, State] = field(default_factory=lambda: MappingProxyType({}))
+    backbones: MappingProxyType[str, Backbone] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     chunks: int = 0
     newest_ns: int = 0
     camera_width: int = 0
     forgotten_tiles: int = 0
+    forgotten_looks: int = 0
 
     @staticmethod
     def empty(width: int) -> MemoryState:
         """Return the state before anything was seen; ``width`` is that of an embedding."""
         return MemoryState(statistics=Statistics.empty(width), lens=Lens.identity(width))
 
-    def with_backbone(self, camera: str, backbone: State) -> MemoryState:
-        """Return the state with that of a camera's backbone; beyond the most, the oldest goes."""
-        others = {name: own for name, own in self.backbones.items() if name != camera}
-        kept = list(others.items())[-(MOST_CAMERAS - 1) :]
-        return replace(self, backbones=MappingProxyType(dict([*kept, (camera, backbone)])))
+    def with_backbone(self, camera: str, backbone: State, *, most: int) -> MemoryState:
+        """Return the state with that of a camera's backbone; beyond ``most``, the oldest goes."""
+        others = [(name, own) for name, own in self.backbones.items() if name != camera]
+        with np.errstate(over='ignore'):  # what becomes infinite is refused by who writes it
+            packed = {name: array.astype(np.float16) for name, array in backbone.items()}
+        kept = [*others, (camera, packed)][-most:]
+        return replace(self, backbones=MappingProxyType(dict(kept)))
+
+    def backbone(self, camera: str) -> State | None:
+        """Return the state of a camera's backbone as float32; None = it was not seen."""
+        if camera not in self.backbones:
+            return None
+        own = self.backbones[camera].items()
+        return {name: array.astype(np.float32) for name, array in own}
 
 
 def backbone_tensors(state: MemoryState) -> dict[str, NDArray]:
@@ -92,7 +108,8 @@ def shared_tensors(state: MemoryState) -> dict[str, NDArray]:
 def tile_tensors(tile: Tile) -> dict[str, NDArray]:
     """Return {name: array} of everything in a tile."""
     out = {f'places/{name}': array for name, array in tile.places.arrays().items()}
-    out |= {f'geometry/{name}': tensor for name, tensor in tile.geometry.tensors().items()}
+    if tile.geometry is not None:
+        out |= {f'geometry/{name}': tensor for name, tensor in tile.geometry.tensors().items()}
     for sector, look in tile.appearance.items():
         out |= {f'appearance/{sector}/{name}': t for name, t in look.tensors().items()}
     if tile.votes is not None:

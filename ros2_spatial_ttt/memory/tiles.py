@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 
@@ -13,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import TileConfig
-from ros2_spatial_ttt.memory.field import GEOMETRY_CHANNELS, FieldState
+from ros2_spatial_ttt.memory.field import PackedField
 from ros2_spatial_ttt.memory.places import PlaceTable
-from ros2_spatial_ttt.runtime.base import Manifest
 
-__all__ = ['Tile', 'TileGrid', 'TileIndex', 'budget_bytes', 'empty_tile', 'sector_of']
+__all__ = ['Tile', 'TileGrid', 'TileIndex', 'sector_of']
 
 TileIndex = tuple[int, int, int]
 
@@ -31,55 +31,40 @@ class Tile:
 
     Attributes:
         index: (x, y, z) in the grid.
-        geometry: fast weights of what is observed and occupied.
-        appearance: {sector: fast weights of how surfaces look from there}, sectors seen only.
+        used: number of the chunk that last wrote to it.
+        geometry: fast weights of what is observed and occupied; None before the first.
+        appearance: {sector: fast weights of how surfaces look from there}, sectors seen only, the
+            one that was written last stands at the end.
         places: where surfaces were measured.
         votes: fast weights of named things; None before the first.
         vote_places: where votes fell.
-        used: number of the chunk that last wrote to it.
     """
 
     index: TileIndex
-    geometry: FieldState
-    appearance: MappingProxyType[int, FieldState]
-    places: PlaceTable
-    used: int
-    votes: FieldState | None = None
+    used: int = 0
+    geometry: PackedField | None = None
+    appearance: MappingProxyType[int, PackedField] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    places: PlaceTable = field(default_factory=PlaceTable.empty)
+    votes: PackedField | None = None
     vote_places: PlaceTable = field(default_factory=PlaceTable.empty)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return (
-            sum(part.nbytes for part in self.fields())
-            + self.places.nbytes
-            + (self.vote_places.nbytes)
-        )
+        fields = sum(part.nbytes for part in self.fields())
+        return fields + self.places.nbytes + self.vote_places.nbytes
 
-    def fields(self) -> list[FieldState]:
+    @property
+    def vote_bytes(self) -> int:
+        """Size of the votes and their places in bytes."""
+        return (self.votes.nbytes if self.votes else 0) + self.vote_places.nbytes
+
+    def fields(self) -> list[PackedField]:
         """Return all fast weights of the tile."""
-        votes = [self.votes] if self.votes else []
-        return [self.geometry, *self.appearance.values(), *votes]
-
-    def is_finite(self) -> bool:
-        """Return whether every number is finite."""
-        return all(part.is_finite() for part in self.fields())
-
-
-def empty_tile(index: TileIndex, manifest: Manifest) -> Tile:
-    """Return a tile in which nothing was observed."""
-    return Tile(
-        index=index,
-        geometry=FieldState.zeros(manifest.geometry_features, GEOMETRY_CHANNELS),
-        appearance=MappingProxyType({}),
-        places=PlaceTable.empty(),
-        used=0,
-    )
-
-
-def budget_bytes(config: TileConfig) -> int:
-    """Return the most bytes that tiles in working memory may hold."""
-    return int(config.budget_mb * 1e6)
+        parts = (self.geometry, *self.appearance.values(), self.votes)
+        return [part for part in parts if part is not None]
 
 
 def sector_of(view: NDArray, sectors: int) -> NDArray[np.int64]:
@@ -106,7 +91,8 @@ class TileGrid:
 
     def owners(self, points: NDArray) -> set[TileIndex]:
         """Return the tiles that map points (N, 3) fall into."""
-        return {_as_index(row) for row in np.unique(self.index_of(points), axis=0)}
+        unique, _ = _distinct(self.index_of(points))
+        return {_as_index(row) for row in unique}
 
     def assign(self, points: NDArray) -> Iterator[tuple[TileIndex, NDArray[np.int64]]]:
         """Yield each tile that map points (N, 3) fall into or near, with their rows, ascending.
@@ -121,10 +107,17 @@ class TileGrid:
             rows.append(np.flatnonzero(new))
             tiles.append(np.where(chosen, high, low)[new])
         row, tile = np.concatenate(rows), np.concatenate(tiles)
-        unique, inverse = np.unique(tile, axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
+        unique, inverse = _distinct(tile)
         for number, index in enumerate(unique):
             yield _as_index(index), np.sort(row[inverse == number])
+
+
+def _distinct(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return the different rows of indices (n, 3), ascending, and which of them each is, (n,)."""
+    # One number per row sorts ten times faster than rows do.
+    number = (rows[:, 0] << 42) + (rows[:, 1] << 21) + rows[:, 2]
+    _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
+    return rows[first], inverse
 
 
 def _as_index(row: NDArray) -> TileIndex:

@@ -124,12 +124,9 @@ def vote_values(label: Array, size: Array, yaw: Array, *, labels: int) -> NDArra
     return out
 
 
-def evidence(probability: Array) -> NDArray[np.float64]:
-    """Return the weight of votes (n,) that are right with this probability: the probability.
-
-    The field then holds, near a centre, how many right detections are to be expected there.
-    """
-    return np.asarray(np.clip(probability, 0.0, 1.0), np.float64)
+def evidence(worth: Array) -> NDArray[np.float64]:
+    """Return the weight of votes (n,) that are worth so much: no vote counts more than a look."""
+    return np.asarray(np.clip(worth, 0.0, 1.0), np.float64)
 
 
 def vote_frequencies(features: int, scale_m: float) -> NDArray[np.float32]:
@@ -194,18 +191,19 @@ def _curvature(
     state: list[Array], key: Array, values: Array, weights: Array, config: VoteConfig
 ) -> tuple[Array, Array, Array]:
     curvature, target, _ = state
-    keep = 1.0 - 1.0 / config.memory_frames
-    for phi, value, weight in zip(key, values, weights, strict=True):
-        image = curvature @ phi
-        known = float(phi @ image)
-        if known > _NOTHING:
-            share = (1.0 - keep**weight) / known
-            target -= np.outer(share * image, phi @ target)
-            curvature -= np.outer(share * image, image)
-        curvature += np.outer(weight * phi, phi)
-        target += np.outer(weight * phi, value)
-    eye = config.ridge * np.eye(len(curvature))
-    return curvature, target, np.linalg.solve(curvature + eye, target)
+    size, keep = len(curvature), 1.0 - 1.0 / config.memory_frames
+    # A and B side by side change by the same two outer products.
+    both, rows = np.hstack([curvature, target]), np.hstack([key, values])
+    left, right = np.zeros((len(both), 2)), np.zeros((2, both.shape[1]))
+    for phi, row, weight in zip(key, rows, weights, strict=True):
+        image = phi @ both
+        known = float(image[:size] @ phi)
+        share = (1.0 - keep**weight) / known if known > _NOTHING else 0.0
+        left[:, 0], right[0] = -share * image[:size], image
+        left[:, 1], right[1] = weight * phi, row
+        both += left @ right
+    curvature, target = both[:, :size], both[:, size:]
+    return curvature, target, np.linalg.solve(curvature + config.ridge * np.eye(size), target)
 
 
 def _gradient_descent(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
+from ros2_spatial_ttt.memory.budget import budget_bytes, within_budget
 from ros2_spatial_ttt.memory.doubts import Look, doubts
 from ros2_spatial_ttt.memory.field import (
     EMBEDDING,
     GEOMETRY_CHANNELS,
     OCCUPIED,
     VIEW,
+    FieldKeys,
     FieldState,
+    PackedField,
 )
 from ros2_spatial_ttt.memory.measure import Measured, encoded, perceived
 from ros2_spatial_ttt.memory.oracle import fourier_features
@@ -26,14 +30,7 @@ from ros2_spatial_ttt.memory.places import PlaceTable
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
 from ros2_spatial_ttt.memory.snapshot import TileShelf
 from ros2_spatial_ttt.memory.state import MemoryState
-from ros2_spatial_ttt.memory.tiles import (
-    Tile,
-    TileGrid,
-    TileIndex,
-    budget_bytes,
-    empty_tile,
-    sector_of,
-)
+from ros2_spatial_ttt.memory.tiles import Tile, TileGrid, TileIndex, sector_of
 from ros2_spatial_ttt.memory.votes import (
     PRESENT,
     SIZE,
@@ -46,7 +43,7 @@ from ros2_spatial_ttt.types import Percept
 __all__ = ['NotFinite', 'Writer']
 
 
-# Rows are padded with weight 0 to a multiple of this: no empty matrix, few different shapes.
+# Rows are padded with weight 0 to a multiple of this: few different shapes.
 _ROWS = 64
 # A place of votes that is believed less than this is doubted no more, and after a while forgotten.
 _BELIEVED = 0.15
@@ -59,7 +56,12 @@ class NotFinite(Exception):
 class Writer:
     """Turns a state and a chunk into the next state. Holds no state of its own.
 
-    ``omega`` (D/2, 3) are the key frequencies of the vote field, rad/m.
+    Args:
+        config: of the memory.
+        runtime: runs the model.
+        grid: of the tiles.
+        shelf: where tiles on disk lie.
+        keys: of every kind of field, 'votes' as well.
     """
 
     def __init__(
@@ -68,10 +70,10 @@ class Writer:
         runtime: Runtime,
         grid: TileGrid,
         shelf: TileShelf,
-        omega: NDArray[np.float32],
+        keys: Mapping[str, FieldKeys],
     ) -> None:
         self._config = config
-        self._omega = omega
+        self._keys = keys
         self._runtime = runtime
         self._grid = grid
         self._shelf = shelf
@@ -86,13 +88,13 @@ class Writer:
             NotFinite: the update is unusable.
         """
         camera = chunk[0].camera
-        before = state.backbones.get(camera) or self._runtime.initial_state()
+        before = state.backbone(camera) or self._runtime.initial_state()
         measured, after = encoded(self._runtime, chunk, before, self._names)
-        if not all(np.isfinite(array.sum(dtype=np.float64)) for array in after.values()):
-            raise NotFinite(f'the backbone of camera {camera!r}')
-        state = self._written(state, measured, chunk[-1].stamp_ns)
         if after:
-            state = state.with_backbone(camera, after)
+            state = state.with_backbone(camera, after, most=self._config.cameras)
+            if not all(np.isfinite(array).all() for array in state.backbones[camera].values()):
+                raise NotFinite(f'the backbone of camera {camera!r}')
+        state = self._written(state, measured, chunk[-1].stamp_ns)
         evidence = state.evidence
         assert measured.values is not None and measured.embedding is not None
         # Rows of padding at the end of a partial chunk belong to no frame.
@@ -116,14 +118,19 @@ class Writer:
 
     def _written(self, state: MemoryState, measured: Measured, newest_ns: int) -> MemoryState:
         touched = self._touched(state, measured)
-        tiles, on_disk, forgotten = self._within_budget(state, touched)
+        tiles = {**state.tiles, **touched}
+        kept = within_budget(tiles, self._budget, spill=self._shelf.enabled)
+        for tile in kept.spilled:
+            self._shelf.put(tile)
+        spilled = {tile.index for tile in kept.spilled}
         return replace(
             state,
-            tiles=MappingProxyType(tiles),
-            on_disk=on_disk,
+            tiles=MappingProxyType(kept.tiles),
+            on_disk=frozenset((state.on_disk - touched.keys()) | spilled),
             chunks=state.chunks + 1,
             newest_ns=max(state.newest_ns, newest_ns),
-            forgotten_tiles=state.forgotten_tiles + forgotten,
+            forgotten_tiles=state.forgotten_tiles + kept.lost_tiles,
+            forgotten_looks=state.forgotten_looks + kept.lost_looks,
         )
 
     def _touched(self, state: MemoryState, measured: Measured) -> dict[TileIndex, Tile]:
@@ -148,57 +155,57 @@ class Writer:
             return state.tiles[index]
         if index in state.on_disk:
             return self._shelf.get(index)
-        return empty_tile(index, self._runtime.manifest)
+        return Tile(index)
 
     def _updated(self, tile: Tile, measured: Measured, chunk: int) -> Tile:
+        try:
+            return self._with_samples(replace(tile, used=chunk), measured)
+        except (np.linalg.LinAlgError, NotFinite) as error:
+            raise NotFinite(f'tile {tile.index}') from error
+
+    def _with_samples(self, tile: Tile, measured: Measured) -> Tile:
         centre = self._grid.centre(tile.index)
         surface = (measured.surface - centre).astype(np.float32)
         free = (measured.free - centre).astype(np.float32)
         weights = np.concatenate([measured.surface_weight, measured.free_weight])
-        out = replace(
-            tile,
-            geometry=self._updated_geometry(tile.geometry, surface, free, weights),
-            used=chunk,
-        )
+        if len(weights):
+            geometry = self._updated_geometry(tile.geometry, surface, free, weights)
+            tile = replace(tile, geometry=geometry)
         if measured.values is not None:
             looks = self._updated_looks(tile, surface, measured)
-            out = replace(out, appearance=MappingProxyType(looks))
+            tile = replace(tile, appearance=MappingProxyType(looks))
         if len(surface):
             places = tile.places.merged(
                 surface, measured.surface_ns, capacity=self._config.tiles.places
             )
-            out = replace(out, places=places)
-        if self._names:
-            out = self._with_votes(out, measured, centre)
-        if not out.is_finite():
-            raise NotFinite(f'tile {tile.index}')
-        return out
+            tile = replace(tile, places=places)
+        return self._with_votes(tile, measured, centre) if self._names else tile
 
     def _updated_geometry(
         self,
-        state: FieldState,
+        field: PackedField | None,
         surface: NDArray[np.float32],
         free: NDArray[np.float32],
         weights: NDArray[np.float32],
-    ) -> FieldState:
+    ) -> PackedField:
         values = np.ones((len(surface) + len(free), GEOMETRY_CHANNELS), np.float32)
         values[len(surface) :, OCCUPIED] = 0.0
         points = np.concatenate([surface, free])
-        return self._update('geometry', state, points, values, weights)
+        return self._update('geometry', field, points, values, weights)
 
     def _updated_looks(
         self, tile: Tile, surface: NDArray[np.float32], measured: Measured
-    ) -> dict[int, FieldState]:
-        manifest, values = self._runtime.manifest, measured.values
+    ) -> dict[int, PackedField]:
+        values = measured.values
         assert values is not None
-        sectors = sector_of(values[:, VIEW], manifest.sectors)
-        empty = FieldState.zeros(manifest.appearance_features, manifest.appearance_channels)
+        sectors = sector_of(values[:, VIEW], self._runtime.manifest.sectors)
         looks = dict(tile.appearance)
         for sector in np.unique(sectors).tolist():
             rows = sectors == sector
+            # What was written last stands at the end.
             looks[sector] = self._update(
                 'appearance',
-                looks.get(sector, empty),
+                looks.pop(sector, None),
                 surface[rows],
                 values[rows],
                 measured.surface_weight[rows],
@@ -207,20 +214,18 @@ class Writer:
 
     def _with_votes(self, tile: Tile, measured: Measured, centre: NDArray) -> Tile:
         """Return the tile with votes and doubts written; places nobody believes in are dropped."""
-        config, votes = self._config.votes, measured.votes
-        field = tile.votes or empty_votes(config)
+        config, votes, keys = self._config.votes, measured.votes, self._keys['votes']
         doubted, doubt = self._doubted(tile, measured.looks, centre)
         if not len(votes) and not len(doubted):
             return tile
         local = votes.points - centre
+        nothing = np.zeros((len(doubted), votes.values.shape[1]), np.float32)
         field = update_votes(
-            field,
+            tile.votes.unpacked(keys.ridge) if tile.votes else empty_votes(config),
             np.concatenate([doubted, local]),
-            np.concatenate(
-                [np.zeros((len(doubted), votes.values.shape[1]), np.float32), votes.values]
-            ),
+            np.concatenate([nothing, votes.values]),
             np.concatenate([doubt, votes.weights]),
-            self._omega,
+            keys.omega,
             config,
         )
         places = tile.vote_places
@@ -230,7 +235,8 @@ class Writer:
             )
         if len(doubted):
             places = places.kept(self._belief(field, places)[:, PRESENT] > _BELIEVED / 2.0)
-        return replace(tile, votes=field, vote_places=places)
+        packed = _packed(PackedField.of(field, keys.ridge, forgets=True))
+        return replace(tile, votes=packed, vote_places=places)
 
     def _doubted(
         self, tile: Tile, looks: tuple[Look, ...], centre: NDArray
@@ -251,43 +257,40 @@ class Writer:
             doubt += doubts(look, points + centre, edge)
         return points[doubt > 0], doubt[doubt > 0]
 
-    def _belief(self, field: FieldState, places: PlaceTable) -> NDArray[np.float64]:
-        key = fourier_features(places.point, self._omega)
+    def _belief(self, field: FieldState | PackedField, places: PlaceTable) -> NDArray[np.float64]:
+        key = fourier_features(places.point, self._keys['votes'].omega)
         return np.asarray(key @ field.weight)
 
     def _update(
         self,
         kind: FieldKind,
-        state: FieldState,
+        field: PackedField | None,
         points: NDArray[np.float32],
         values: NDArray[np.float32],
         weights: NDArray[np.float32],
-    ) -> FieldState:
-        return self._runtime.update(
-            kind, state, _padded(points), _padded(values), _padded(weights)
+    ) -> PackedField:
+        omega, ridge = self._keys[kind].omega, self._keys[kind].ridge
+        empty = FieldState.zeros(2 * len(omega), values.shape[1])
+        state = self._runtime.update(
+            kind,
+            field.unpacked(ridge) if field else empty,
+            _padded(points),
+            _padded(values),
+            _padded(weights),
         )
+        return _packed(PackedField.of(state, ridge))
 
-    def _within_budget(
-        self, state: MemoryState, touched: dict[TileIndex, Tile]
-    ) -> tuple[dict[TileIndex, Tile], frozenset[TileIndex], int]:
-        """Return tiles in memory, indices on disk and how many tiles were lost."""
-        tiles = {**state.tiles, **touched}
-        on_disk = set(state.on_disk) - touched.keys()
-        used = sum(tile.nbytes for tile in tiles.values())
-        lost = 0
-        for index in sorted(tiles, key=lambda index: (tiles[index].used, index)):
-            if used <= self._budget:
-                break
-            tile = tiles.pop(index)
-            used -= tile.nbytes
-            if self._shelf.enabled:
-                self._shelf.put(tile)
-                on_disk.add(index)
-            else:
-                lost += 1
-        return tiles, frozenset(on_disk), lost
+
+def _packed(field: PackedField) -> PackedField:
+    if not field.is_finite():
+        raise NotFinite
+    return field
 
 
 def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    missing = _ROWS - len(rows) % _ROWS if len(rows) % _ROWS or not len(rows) else 0
-    return np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)])
+    """Return rows with zeros up to a full block."""
+    missing = -len(rows) % _ROWS
+    if not missing:
+        return rows
+    nothing = np.zeros((missing, *rows.shape[1:]), np.float32)
+    return np.concatenate([rows, nothing])

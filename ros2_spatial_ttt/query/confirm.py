@@ -4,42 +4,49 @@
 
 The field says where to look, keyframes that keep their looks say where else. There the example is
 matched in three steps, each for fewer candidates than the last: normalised correlation over shifts
-and scales at half resolution, then affine alignment by maximising the enhanced correlation
-coefficient (Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008; OpenCV's ``findTransformECC``),
-which forgives brightness, contrast and a moderate change of view. Pixel, depth and pose of an
-aligned match give its place. Pictures are grey, at the model's size.
+and scales at half resolution; the network's look at what was found, compared with its look at the
+example; affine alignment by maximising the enhanced correlation coefficient (Evangelidis and
+Psarakis, IEEE TPAMI 30(10), 2008; OpenCV's ``findTransformECC``), which forgives brightness,
+contrast and a moderate change of view. Pixel, depth and pose of a match give its place; agreement
+after alignment and likeness of looks tell how likely it is right. All at the model's size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.memory.evidence import EvidenceBank, View
+from ros2_spatial_ttt.memory.evidence import EvidenceBank, Keyframe, View
 from ros2_spatial_ttt.memory.reader import FieldPoints, Likeness
 from ros2_spatial_ttt.query.search import Cut, Peak
+from ros2_spatial_ttt.runtime.base import Manifest
 
 __all__ = [
     'LOOKALIKES',
     'PROPOSALS',
     'Finding',
+    'Looks',
     'Match',
-    'log_odds',
+    'Weighing',
     'matched',
     'proposed_views',
     'weighed',
 ]
 
+# From windows (n, window, window, 3) uint8 RGB to how much each looks like the example, (n,).
+Looks = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
 # Best peaks of the field that are looked for in keyframes, and keyframes for each.
 PROPOSALS = 6
 _VIEWS = 2
 # Tokens of keyframes that look most like the example, wherever they are.
-LOOKALIKES = 20
+LOOKALIKES = 40
 
 # Size of the example in a keyframe relative to its own.
 _SCALES = (0.7, 0.84, 1.0, 1.19, 1.41)
@@ -52,14 +59,52 @@ _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3)
 _SMOOTHING = 3
 # Area of the example in a keyframe, relative to its own, beyond which an alignment ran away.
 _AREAS = (0.25, 4.0)
-# From this agreement on a match is a place of its own; less than that says as much as _SILENT.
+# From this agreement on an alignment holds; one that does not says as much as _SILENT.
 _AGREES, _SILENT = 0.6, 0.5
-# Log odds: this share of the field's, and this much per agreement above that (docs/LOG.md).
-_TRUST, _SLOPE, _HALF = 0.6, 14.5, 0.856
 # Places this near to a match are what it shows; its own error is about this.
 _NEAR_M, _DEVIATION_M = 0.25, 0.1
 # Pixels around a guess that an alignment may look at.
 _AROUND = 64
+_PREFIX = 'confirm.'
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """From what is seen of a place to the log-odds that it is the example's; fitted to a model.
+
+    Attributes:
+        bias, agreement, look: of a match: bias + agreement times its agreement + look times its
+            look.
+        half, slope: of a proposal: slope times (score of the field - half).
+        silent: added to those where keyframes that see the place show no match there.
+    """
+
+    bias: float = -18.2
+    agreement: float = 7.4
+    look: float = 13.8
+    half: float = 0.5
+    slope: float = 12.0
+    silent: float = -3.0
+
+    @staticmethod
+    def from_manifest(manifest: Manifest) -> Weighing:
+        """Return the weighing of a model; what its manifest does not hold keeps its default."""
+        half, slope = manifest.found_score
+        names = {_PREFIX + f.name: f.name for f in fields(Weighing)}
+        fitted = {names[key]: value for key, value in manifest.detector.items() if key in names}
+        return Weighing(**{'half': half, 'slope': slope, **fitted})
+
+    def to_manifest(self) -> dict[str, float]:
+        """Return the numbers as ``Manifest.detector`` holds them."""
+        return {f'{_PREFIX}{name}': float(value) for name, value in vars(self).items()}
+
+    def of_match(self, match: Match) -> float:
+        """Return the log-odds that a match is right."""
+        return self.bias + self.agreement * match.agreement + self.look * match.look
+
+    def of_field(self, score: float) -> float:
+        """Return the log-odds that a place is right that the field alone speaks for."""
+        return self.slope * (score - self.half)
 
 
 @dataclass(frozen=True)
@@ -68,12 +113,16 @@ class Match:
 
     Attributes:
         point: (3,) m in the map, of the middle of the example. view: where that is.
-        agreement: correlation of the aligned pictures, -1..1.
+        agreement: correlation of the aligned pictures; ``_SILENT`` where they could not be.
+        look: cosine of the network's looks at both, -1..1.
+        aligned: whether they could.
     """
 
     point: NDArray[np.float64]
     view: View
     agreement: float
+    look: float
+    aligned: bool
 
 
 @dataclass(frozen=True)
@@ -81,32 +130,22 @@ class Finding:
     """A place that may be the example's.
 
     Attributes:
-        peak: where. log_odds: that it is. confirmed: a keyframe shows the example there.
+        peak: where. log_odds: that it is. match: what a keyframe shows there, if any does.
     """
 
     peak: Peak
     log_odds: float
-    confirmed: bool = False
+    match: Match | None = None
 
     @property
     def confidence(self) -> float:
         """0..1."""
         return float(1.0 / (1.0 + np.exp(-self.log_odds)))
 
-
-def log_odds(score: float, found_score: tuple[float, float], agreement: float | None) -> float:
-    """Return the log odds that a place is right.
-
-    Args:
-        score: the field's.
-        found_score: (half, slope) of the logistic of the field alone.
-        agreement: of the best match there; None = no keyframe was asked.
-    """
-    half, slope = found_score
-    field = slope * (score - half)
-    if agreement is None:
-        return field
-    return _TRUST * field + _SLOPE * (max(agreement, _SILENT) - _HALF)
+    @property
+    def confirmed(self) -> bool:
+        """Whether a keyframe shows the example there."""
+        return self.match is not None and self.match.aligned
 
 
 def proposed_views(
@@ -138,7 +177,7 @@ def weighed(
     likeness: Likeness,
     *,
     separation_m: float,
-    found_score: tuple[float, float],
+    weighing: Weighing,
 ) -> list[Finding]:
     """Return matches and proposals as separate places, surest first.
 
@@ -148,28 +187,26 @@ def weighed(
     Args:
         proposals: of the field, best first.
         views: keyframes that were searched for the first of them.
-        matches: of all keyframes, most alike first.
+        matches: of all keyframes.
         places: that may be answered.
         likeness: of these places.
         separation_m: least distance between two places.
-        found_score: (half, slope) of the logistic of the field alone.
+        weighing: of both.
     """
     found: list[Finding] = []
     points = places.points.astype(np.float64)
-    for match in matches:
-        if match.agreement < _AGREES or _taken(match.point, found, separation_m):
+    for match in sorted(matches, key=weighing.of_match, reverse=True):
+        if _taken(match.point, found, separation_m):
             continue
         near = ((points - match.point) ** 2).sum(axis=1) <= _NEAR_M**2
-        if not near.any():
-            continue
-        peak = _refined(match, places, likeness, near)
-        odds = log_odds(peak.score, found_score, match.agreement)
-        found.append(Finding(peak, odds, confirmed=True))
+        if near.any():
+            peak = _refined(match, places, likeness, near)
+            found.append(Finding(peak, weighing.of_match(match), match))
     for rank, peak in enumerate(proposals):
         if not _taken(peak.position, found, separation_m):
             unseen = rank < len(views) and not views[rank]
-            agreement = None if unseen else _SILENT
-            found.append(Finding(peak, log_odds(peak.score, found_score, agreement)))
+            doubt = 0.0 if unseen else weighing.silent
+            found.append(Finding(peak, weighing.of_field(peak.score) + doubt))
     return sorted(found, key=lambda finding: -finding.log_odds)
 
 
@@ -192,40 +229,68 @@ def _refined(
     )
 
 
-def matched(example: Cut, guesses: Sequence[View], grid: tuple[int, int]) -> list[Match]:
-    """Return where keyframes show the example, most alike first.
+def matched(
+    example: Cut, guesses: Sequence[View], grid: tuple[int, int], looks: Looks
+) -> list[Match]:
+    """Return where keyframes show the example.
 
     Args:
         example: window around the thing, with the pixel that is to be located.
         guesses: where to look.
         grid: token rows and columns of the keyframes' depth.
+        looks: says how much windows look like the example.
     """
     window = np.asarray(cv2.cvtColor(example.window, cv2.COLOR_RGB2GRAY), np.uint8)
     templates = [(scale, _resized(window, scale * _COARSE)) for scale in _SCALES]
-    coarse = sorted((_correlated(templates, guess) for guess in guesses), key=lambda c: -c.score)
+    placed = (_correlated(templates, guess, len(window)) for guess in guesses)
+    pictures = {guess.keyframe: guess.keyframe.picture() for guess in guesses}
+    coarse = _looked_at([one for one in placed if one is not None], pictures, looks, len(window))
+    coarse = _thinned(sorted(coarse, key=lambda one: -(one.score + one.look)), len(window))
+    fine = [_aligned(window, candidate) for candidate in coarse]
+    fine = _looked_at(fine, pictures, looks, len(window))
     found = []
-    for candidate in _thinned(coarse):
-        agreement, u, v = _aligned(window, example.middle, candidate)
-        keyframe = candidate.view.keyframe
+    for candidate in fine:
+        keyframe = candidate.keyframe
+        u, v = map(float, candidate.warp @ np.array([*example.middle, 1.0]))
         point = keyframe.point_at(u, v, grid)
         if point is not None:
-            found.append(Match(point, View(keyframe, u, v), agreement))
-    return sorted(found, key=lambda match: -match.agreement)
+            agreement = candidate.score if candidate.aligned else _SILENT
+            view = View(keyframe, u, v)
+            found.append(Match(point, view, agreement, candidate.look, candidate.aligned))
+    return found
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A coarse match: the window's middle at ``view``, ``scale`` times its size."""
+    """Where the window may be in a keyframe.
 
-    view: View
-    scale: float
+    Attributes:
+        warp: (2, 3) from pixels of the window to those of the keyframe.
+        score: correlation of the two. look: cosine of their looks. aligned: the warp was fitted.
+    """
+
+    keyframe: Keyframe
+    warp: NDArray[np.float64]
     score: float
+    look: float = -1.0
+    aligned: bool = False
+
+    def middle(self, side: int) -> NDArray[np.float64]:
+        """Return the pixel (2,) where the middle of a window of that side comes to lie."""
+        return self.warp @ np.array([(side - 1) / 2, (side - 1) / 2, 1.0])
 
 
-def _correlated(templates: list[tuple[float, NDArray[np.uint8]]], guess: View) -> _Candidate:
-    """Return the best shift and scale around a guess; score -1 where the window does not fit."""
-    picture = guess.keyframe.small_grey
-    best = _Candidate(guess, 1.0, -1.0)
+def _correlated(
+    templates: list[tuple[float, NDArray[np.uint8]]], guess: View, side: int
+) -> _Candidate | None:
+    """Return the best shift and scale of the window around a guess; None where it does not fit.
+
+    Args:
+        templates: the window at each scale, at half resolution.
+        guess: where to look.
+        side: of the window, px.
+    """
+    picture, best = guess.keyframe.small_grey, None
     x, y = (guess.u + 0.5) * _COARSE, (guess.v + 0.5) * _COARSE
     reach = round(_REACH * _COARSE)
     for scale, template in templates:
@@ -239,50 +304,77 @@ def _correlated(templates: list[tuple[float, NDArray[np.uint8]]], guess: View) -
         score = cv2.matchTemplate(part, template, cv2.TM_CCOEFF_NORMED)
         _, peak, _, (column, row) = cv2.minMaxLoc(score)
         # A patch without any contrast correlates with everything.
-        if best.score < peak <= 1.0 + 1e-3:
+        if (best is None or best.score < peak) and -1.0 < peak <= 1.0 + 1e-3:
             u = (left + column + width / 2) / _COARSE - 0.5
             v = (top + row + height / 2) / _COARSE - 0.5
-            best = _Candidate(View(guess.keyframe, u, v), scale, peak)
+            off = scale * (side - 1) / 2
+            warp = np.array([[scale, 0.0, u - off], [0.0, scale, v - off]])
+            best = _Candidate(guess.keyframe, warp, float(peak))
     return best
 
 
-def _thinned(candidates: list[_Candidate]) -> list[_Candidate]:
+def _looked_at(
+    candidates: list[_Candidate],
+    pictures: Mapping[Keyframe, NDArray[np.uint8]],
+    looks: Looks,
+    side: int,
+) -> list[_Candidate]:
+    """Return candidates with how much the network's look at them is like that at the example.
+
+    Args:
+        candidates: where to look.
+        pictures: of their keyframes, (H, W, 3) BGR.
+        looks: says how much windows look like the example.
+        side: of a window, px.
+    """
+    if not candidates:
+        return []
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    windows = np.empty((len(candidates), side, side, 3), np.uint8)
+    for window, one in zip(windows, candidates, strict=True):
+        picture = pictures[one.keyframe]
+        cut = cv2.warpAffine(
+            picture, one.warp, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE
+        )
+        window[:] = cut[..., ::-1]
+    likeness = looks(windows)
+    return [replace(one, look=float(c)) for one, c in zip(candidates, likeness, strict=True)]
+
+
+def _thinned(candidates: list[_Candidate], side: int) -> list[_Candidate]:
     """Return the best candidates (sorted) that are not the same place of the same keyframe."""
     kept: list[_Candidate] = []
     for candidate in candidates:
-        if candidate.score > -1.0 and not any(_same(candidate.view, k.view) for k in kept):
+        if not any(_same(candidate, other, side) for other in kept):
             kept.append(candidate)
         if len(kept) == _ALIGNED:
             break
     return kept
 
 
-def _same(a: View, b: View) -> bool:
-    return a.keyframe is b.keyframe and np.hypot(a.u - b.u, a.v - b.v) < _APART
+def _same(a: _Candidate, b: _Candidate, side: int) -> bool:
+    return a.keyframe is b.keyframe and math.dist(a.middle(side), b.middle(side)) < _APART
 
 
-def _aligned(
-    window: NDArray[np.uint8], middle: tuple[float, float], candidate: _Candidate
-) -> tuple[float, float, float]:
-    """Return the correlation after affine alignment and where ``middle`` comes to lie, px."""
-    picture, view, scale = candidate.view.keyframe.grey, candidate.view, candidate.scale
-    left, top = max(round(view.u) - _AROUND, 0), max(round(view.v) - _AROUND, 0)
-    part = picture[top : top + 2 * _AROUND, left : left + 2 * _AROUND]
-    centre = (np.array(window.shape[::-1]) - 1) / 2
-    shift = np.array([view.u - left, view.v - top]) - scale * centre
-    start: Any = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]], np.float32)
+def _aligned(window: NDArray[np.uint8], candidate: _Candidate) -> _Candidate:
+    """Return the candidate after affine alignment, or as it was where that does not hold."""
+    u, v = candidate.middle(len(window))
+    left, top = max(round(u) - _AROUND, 0), max(round(v) - _AROUND, 0)
+    part = candidate.keyframe.grey[top : top + 2 * _AROUND, left : left + 2 * _AROUND]
+    corner = np.array([[0.0, 0.0, left], [0.0, 0.0, top]])
+    start: Any = (candidate.warp - corner).astype(np.float32)
     try:
         # OpenCV's stubs know no call with a smoothing but without a mask.
         agreement, warp = cv2.findTransformECC(  # type: ignore[call-overload]
             window, part, start, cv2.MOTION_AFFINE, _STEPS, None, _SMOOTHING
         )
     except cv2.error:  # did not converge, which says that these are not alike
-        return -1.0, view.u, view.v
-    u, v = warp @ np.array([*middle, 1.0])
+        return candidate
     area = float(np.linalg.det(warp[:, :2].astype(np.float64)))
-    if not _AREAS[0] < area < _AREAS[1]:
-        return -1.0, view.u, view.v
-    return float(agreement), float(left + u), float(top + v)
+    if agreement < _AGREES or not _AREAS[0] < area < _AREAS[1]:
+        return candidate
+    warp = warp.astype(np.float64) + corner
+    return replace(candidate, warp=warp, score=float(agreement), aligned=True)
 
 
 def _resized(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

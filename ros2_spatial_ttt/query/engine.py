@@ -14,10 +14,11 @@ from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.memory.reader import Reader
 from ros2_spatial_ttt.memory.state import MemoryState
-from ros2_spatial_ttt.query import describe, relations
+from ros2_spatial_ttt.query import describe, relations, things
 from ros2_spatial_ttt.query.language import parse
 from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.query.objects import ObjectRegistry
+from ros2_spatial_ttt.query.relocalize import Relocalizer
 from ros2_spatial_ttt.query.source import MOST_RESULTS, MemorySource
 from ros2_spatial_ttt.runtime.base import Runtime
 from ros2_spatial_ttt.types import Answer, Query, QueryType, ResultCode
@@ -44,6 +45,7 @@ class QueryEngine:
         self._runtime = runtime
         self._reader = reader
         self._objects = ObjectRegistry()
+        self._relocalizer = Relocalizer(runtime, reader, self._objects)
 
     def answer(self, state: MemoryState, query: Query) -> Answer:
         """Return the answer; what is wrong with a question is in its code and message."""
@@ -65,13 +67,10 @@ class QueryEngine:
         if query.type == QueryType.DESCRIBE:
             return self._describe(state, source, query)
         if query.type == QueryType.RELOCALIZE:
-            raise BadRequest(
-                'RELOCALIZE is not offered: the memory takes its poses from the robot; ask '
-                'LOCATE for something in view'
-            )
+            return self._relocalizer.answer(source, state, query)
         if query.type in _NEEDS_NAMES and not (query.labels and source.names):
             raise BadRequest(source.needs_names(f'{query.type.name} questions need'))
-        if query.type == QueryType.NEAREST and not relations.terms(query):
+        if query.type == QueryType.NEAREST and not things.terms(query):
             return self._nearest_surface(source, query)
         return relations.answer(source, query)
 
@@ -83,12 +82,12 @@ class QueryEngine:
         observer = query.viewpoint[:3, 3]
         places = source.surfaces(query)
         if not len(places):
-            return relations.not_found(source, query)
+            return things.not_found(source, query)
         row = int(np.linalg.norm(places.points - observer, axis=1).argmin())
         peak = describe.place(places, row)
         confidence = float(np.clip(places.occupied[row], 0, 1))
         instance = source.instance(peak, confidence, label='surface', pictured=True)
-        return relations.distance_to(instance, observer)
+        return things.distance_to(instance, observer, sure=1.0)
 
     def _describe(self, state: MemoryState, source: MemorySource, query: Query) -> Answer:
         if query.region is None:
@@ -146,7 +145,7 @@ class QueryEngine:
         share = float(observed.mean())
         places = source.surfaces(query)
         if share < 0.5 and not len(places):
-            return relations.not_found(source, query)
+            return things.not_found(source, query)
         filled = float((source.is_surface(points) & observed).sum() / max(observed.sum(), 1))
         low, high = describe.share_interval(share, len(points))
         sentence = (

@@ -13,15 +13,27 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.geometry import box_distance
 from ros2_spatial_ttt.types import Instance
 
-__all__ = ['Z90', 'around', 'edge_interval', 'gap', 'gap_interval', 'number_of', 'radius90']
+__all__ = [
+    'Z90',
+    'around',
+    'ball90',
+    'bearing_interval',
+    'edge_interval',
+    'gap',
+    'gap_interval',
+    'number_of',
+    'radius90',
+    'range_interval',
+]
 
 Z90 = 1.6449  # half width of the 90 % interval of a normal distribution, in standard deviations
+_Z90_ABOVE = 1.2816  # standard deviations that 90 % lie below
 # Standard deviation of an edge of a box in those of its position: who sees a thing badly, sees its
 # size badly. Counted with a noisy detector and with a trained one on the training homes 0 to 3.
 _EDGE = 2.5
-# Where another thing was taken for the one asked for: deviation of a distance, m, and of an edge,
-# as a share of it.
-_OTHER_M, _OTHER_EDGE = 4.0, 1.0
+# Where another thing was taken for the one asked for: deviation of a distance, m, of an edge, as a
+# share of it, and of a bearing that may be any, rad.
+_OTHER_M, _OTHER_EDGE, _OTHER_RAD = 4.0, 1.0, math.pi / math.sqrt(3.0)
 # Things of a name err together, so their number varies more than that of independent ones.
 _TOGETHER = 2.0
 
@@ -65,11 +77,44 @@ def radius90(instance: Instance) -> float:
     return Z90 * float(np.sqrt(np.linalg.eigvalsh(instance.covariance)[-1]))
 
 
+def ball90(covariance: NDArray[np.float64]) -> float:
+    """Return the radius of the ball that holds 90 % of the errors of a covariance (3, 3).
+
+    Their squared length has about the distribution of a scaled chi-square (Satterthwaite), whose
+    quantile follows from Wilson and Hilferty's cube root.
+    """
+    trace, squares = float(np.trace(covariance)), float((covariance**2).sum())
+    part = 2.0 * squares / (9.0 * trace**2)
+    return math.sqrt(trace * (1.0 - part + _Z90_ABOVE * math.sqrt(part)) ** 3)
+
+
 def edge_interval(instance: Instance) -> tuple[float, float]:
     """Return the interval of the longest edge of a thing."""
     edge = float(instance.size.max())
     sure, otherwise = instance.confidence, _OTHER_EDGE * edge
     return around(edge, _edge_deviation(instance), least=0.0, sure=sure, otherwise=otherwise)
+
+
+def range_interval(
+    instance: Instance, observer: NDArray[np.float64], *, sure: float
+) -> tuple[float, float]:
+    """Return the interval of the distance of a thing from a point (3,) m.
+
+    ``sure`` is the probability that it is the right thing.
+    """
+    apart = instance.position - observer
+    metres = float(np.linalg.norm(apart))
+    along = apart / max(metres, 1e-9)
+    deviation = math.sqrt(float(along @ instance.covariance @ along))
+    return around(metres, deviation, least=0.0, sure=sure, otherwise=_OTHER_M)
+
+
+def bearing_interval(instance: Instance, bearing: float, metres: float) -> tuple[float, float]:
+    """Return the interval of the bearing, rad, of a thing so far away in the plane."""
+    deviation = math.sqrt(float(np.trace(instance.covariance[:2, :2])) / 2.0) / metres
+    low, high = around(bearing, deviation, sure=instance.confidence, otherwise=_OTHER_RAD)
+    # No bearing is further off than behind.
+    return max(low, bearing - math.pi), min(high, bearing + math.pi)
 
 
 def gap(a: Instance, b: Instance) -> float:

@@ -32,6 +32,10 @@ _PATTERNS: tuple[tuple[QueryType, str], ...] = (
     ),
     (QueryType.RELOCALIZE, r'where (?:am i|are we)'),
     (
+        QueryType.RELOCALIZE,
+        r'where (?:was|is) (?:this|the|that) (?:picture|photo|image) (?:taken|from)',
+    ),
+    (
         QueryType.LOCATE,
         r"(?:where is|where are|where's|find|locate) (?:the |a |an |my )?(?P<a>.+)",
     ),

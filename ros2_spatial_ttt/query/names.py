@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ _SUPPORT, _SUPPORT_M = 0.4, 0.35
 _SURE, _LEAST_EDGE_M = 0.02, 0.05
 # Votes beyond this many make a place no surer.
 _MOST_COUNT = 16
-_PREFIX = 'read.'
+_PREFIX, _NAME = 'read.', 'read.name.'
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Reading:
     """From what is read to confidence and to standard deviations; fitted to a perception.
 
     Attributes:
-        bias, score, edge: the log-odds that a thing is there are bias + score times the log-odds
-            of its read score + edge times the logarithm of its longest edge in m.
+        bias, score, edge, names: the log-odds that a thing is there are bias + score times the
+            log-odds of its read score + edge times the logarithm of its longest edge in m + what
+            its name adds, by its number; () = nothing.
         apart_m: two things are at least so far apart.
         error_m, error_share: standard deviation of a centre per axis: m, and share of that edge.
     """
@@ -48,26 +50,34 @@ class Reading:
     apart_m: float = 0.3
     error_m: float = 0.025
     error_share: float = 0.0
+    names: tuple[float, ...] = ()
 
     @staticmethod
-    def from_manifest(values: Mapping[str, float]) -> Reading:
+    def from_manifest(values: Mapping[str, float], labels: Sequence[str] = ()) -> Reading:
         """Return the reading of ``Manifest.detector``; what is not there keeps its default."""
-        names = [f.name for f in fields(Reading) if _PREFIX + f.name in values]
-        return Reading(**{name: values[_PREFIX + name] for name in names})
+        plain = {name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values}
+        names = tuple(values.get(f'{_NAME}{label}', 0.0) for label in labels)
+        return Reading(**plain, names=names)
 
-    def to_manifest(self) -> dict[str, float]:
+    def to_manifest(self, labels: Sequence[str] = ()) -> dict[str, float]:
         """Return the numbers as ``Manifest.detector`` holds them."""
-        return {f'{_PREFIX}{name}': float(value) for name, value in vars(self).items()}
+        plain = {f'{_PREFIX}{name}': float(getattr(self, name)) for name in _PLAIN}
+        names = zip(labels, self.names, strict=False)
+        return plain | {f'{_NAME}{label}': float(value) for label, value in names}
 
-    def confidence(self, score: float, edge: float) -> float:
-        """Return how likely a thing of this score and longest edge (m) is there."""
-        features = score_features(score, edge)
-        logit = self.bias + self.score * features[0] + self.edge * features[1]
-        return float(1.0 / (1.0 + np.exp(-logit)))
+    def confidence(self, label: Any, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return how likely things (n,) of these names and ``score_features`` (n, 2) are there."""
+        logit = self.bias + features @ np.array([self.score, self.edge])
+        if self.names:
+            logit = logit + np.asarray(self.names)[label]
+        return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
     def deviation(self, edge: float) -> float:
         """Return the standard deviation of the centre of a thing of this edge, m per axis."""
         return float(np.hypot(self.error_m, self.error_share * edge))
+
+
+_PLAIN = tuple(f.name for f in fields(Reading) if f.name != 'names')
 
 
 def score_features(score: float, edge: float) -> tuple[float, float]:
@@ -222,8 +232,9 @@ def _named(
         count=int(votes),
     )
     cos, sin = value[TURN]
+    features = np.array(score_features(peak.score, edge))
     return Named(
         peak=peak,
         yaw=float(np.arctan2(sin, cos)) / 2.0,
-        confidence=reading.confidence(peak.score, edge),
+        confidence=float(reading.confidence(places.label[top], features)),
     )

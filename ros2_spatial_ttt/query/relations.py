@@ -3,8 +3,7 @@
 """Questions about things, answered in plain code from instances; an interval for every number.
 
 Whoever can list the instances of a thing (``ThingSource``) answers the same way: the memory from
-its fast weights, and every baseline of the exam from its store. A thing is given by a *term*: a
-name, '#ID' of an object in an earlier answer, or '@i' for the i-th example picture of the query.
+its fast weights, and every baseline of the exam from its store.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,48 +18,28 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
 from ros2_spatial_ttt.query.intervals import (
-    Z90,
-    around,
+    bearing_interval,
     edge_interval,
     gap,
     gap_interval,
     number_of,
     radius90,
 )
+from ros2_spatial_ttt.query.things import (
+    ThingSource,
+    asked,
+    distance_to,
+    meant,
+    not_found,
+    one_term,
+    shown,
+    terms,
+    told,
+    viewpoint_of,
+)
 from ros2_spatial_ttt.types import Answer, Instance, Query, QueryType, ResultCode
 
-__all__ = ['DEFAULT_RESULTS', 'ThingSource', 'answer', 'distance_to', 'not_found', 'terms']
-
-DEFAULT_RESULTS = 10
-GUESS = 0.15  # least confidence of a best guess
-
-
-class ThingSource(Protocol):
-    """What can be asked for things.
-
-    Attributes:
-        found_threshold: confidence from which an instance counts as there.
-    """
-
-    found_threshold: float
-
-    def instances(self, term: str, query: Query) -> list[Instance]:
-        """Return all instances of a term within the query's region and time, best first.
-
-        Unsure ones (below ``found_threshold``) may be among them.
-
-        Raises:
-            BadRequest: the term means nothing here.
-        """
-        ...
-
-    def unseen(self, query: Query) -> str:
-        """Return why the asked region counts as never observed, or ''."""
-        ...
-
-    def floor_area(self, query: Query) -> tuple[float, float, float]:
-        """Return the observed floor area within the region, m², with its 90 % interval."""
-        ...
+__all__ = ['answer']
 
 
 def answer(source: ThingSource, query: Query) -> Answer:
@@ -84,66 +62,13 @@ def answer(source: ThingSource, query: Query) -> Answer:
     return _HANDLERS[query.type](source, query)
 
 
-def terms(query: Query) -> tuple[str, ...]:
-    """Return the things a question is about: its labels, then '@i' for each example."""
-    return (*query.labels, *(f'@{number}' for number in range(len(query.examples))))
-
-
-def not_found(source: ThingSource, query: Query, guesses: Sequence[Instance] = ()) -> Answer:
-    """Return the verdict on something that was not found: absent, or never observed."""
-    unseen = source.unseen(query)
-    if unseen:
-        return Answer(
-            code=ResultCode.NEVER_OBSERVED,
-            message=unseen,
-            sentence='I have never looked there.',
-            unit='1',
-            confidence=1.0,
-        )
-    message = (
-        'nothing there is enough like it; objects lists the best guesses'
-        if guesses
-        else 'nothing like it was seen within this region and time'
-    )
-    return Answer(
-        code=ResultCode.NOT_FOUND,
-        message=message,
-        instances=_shown(guesses, query),
-        value=0.0,
-        value_low=0.0,
-        value_high=float(bool(guesses)),
-        unit='1',
-        sentence='I looked and did not find it.',
-        confidence=1.0 - guesses[0].confidence if guesses else 1.0,
-    )
-
-
-def distance_to(instance: Instance, observer: NDArray[np.float64]) -> Answer:
-    """Return how far an instance is from a point (3,) m."""
-    apart = instance.position - observer
-    metres = float(np.linalg.norm(apart))
-    along = apart / max(metres, 1e-9)
-    deviation = math.sqrt(float(along @ instance.covariance @ along))
-    low, high = around(metres, deviation, least=0.0)
-    return _told(
-        (instance,),
-        (metres, low, high),
-        unit='m',
-        sentence=f'It is {metres:.2f} m away ({low:.2f} to {high:.2f} m).',
-        confidence=instance.confidence,
-    )
-
-
-# Kinds of question.
-
-
 def _locate(source: ThingSource, query: Query) -> Answer:
-    found, sure = _asked(source, _one(query), query)
+    found, sure = asked(source, one_term(query), query)
     if not sure:
         return not_found(source, query, found)
     x, y, z = sure[0].position
-    return _told(
-        _shown(found, query),
+    return told(
+        shown(found, query),
         number_of(found, sure),
         sentence=f'It is at ({x:.2f}, {y:.2f}, {z:.2f}) m, '
         f'give or take {radius90(sure[0]):.2f} m{_witness(sure[0])}.',
@@ -156,13 +81,13 @@ def _witness(instance: Instance) -> str:
 
 
 def _count(source: ThingSource, query: Query) -> Answer:
-    found, sure = _asked(source, _one(query), query)
+    found, sure = asked(source, one_term(query), query)
     if not sure:
         return not_found(source, query, found)
     # How sure one is of the number: of every instance being what it is, and none missed.
     doubt = [min(i.confidence, 1.0) if i in sure else 1.0 - i.confidence for i in found]
-    return _told(
-        _shown(sure, query),
+    return told(
+        shown(sure, query),
         number_of(found, sure),
         sentence=f'I know of {len(sure)}.',
         confidence=float(np.prod(doubt)),
@@ -170,7 +95,7 @@ def _count(source: ThingSource, query: Query) -> Answer:
 
 
 def _exists(source: ThingSource, query: Query) -> Answer:
-    found, sure = _asked(source, _one(query), query)
+    found, sure = asked(source, one_term(query), query)
     if not sure:
         absent = not_found(source, query, found)
         if absent.code != ResultCode.NOT_FOUND:
@@ -178,8 +103,8 @@ def _exists(source: ThingSource, query: Query) -> Answer:
         high = float(bool(found) and found[0].confidence > 0.05)
         return replace(absent, value_high=high, sentence='No, nothing like it was seen there.')
     confidence = sure[0].confidence
-    return _told(
-        _shown(found, query),
+    return told(
+        shown(found, query),
         (1.0, float(confidence >= 0.95), 1.0),
         sentence='Yes, there is.',
         confidence=confidence,
@@ -197,7 +122,7 @@ def _distance(source: ThingSource, query: Query) -> Answer:
         )
     ends = []
     for name in names:
-        found, sure = _meant(source, name, query)
+        found, sure = meant(source, name, query)
         if not sure:
             return not_found(source, query, found)
         # A name means any of its things, a picture the one it shows.
@@ -209,7 +134,7 @@ def _distance(source: ThingSource, query: Query) -> Answer:
     )
     metres = gap(a, b)
     low, high = gap_interval(a, b)
-    return _told(
+    return told(
         (a, b),
         (metres, low, high),
         unit='m',
@@ -219,18 +144,17 @@ def _distance(source: ThingSource, query: Query) -> Answer:
 
 
 def _direction(source: ThingSource, query: Query) -> Answer:
-    viewpoint = _viewpoint(query)
-    found, meant = _meant(source, _one(query), query)
-    sure = _by_distance(meant, viewpoint[:3, 3])
+    viewpoint = viewpoint_of(query)
+    found, things = meant(source, one_term(query), query)
+    sure = _by_distance(things, viewpoint[:3, 3])
     if not sure:
         return not_found(source, query, found)
     first = sure[0]
     x, y, _ = transform_points(invert_transform(viewpoint), first.position)
     bearing, metres = math.atan2(y, x), max(math.hypot(x, y), 0.05)
-    deviation = math.sqrt(float(np.trace(first.covariance[:2, :2])) / 2.0) / metres
-    return _told(
-        _shown(sure, query),
-        (bearing, *around(bearing, min(deviation, math.pi / Z90))),
+    return told(
+        shown(sure, query),
+        (bearing, *bearing_interval(first, bearing, metres)),
         unit='rad',
         sentence=f'It is {_side(bearing)}, {metres:.2f} m away.',
         confidence=first.confidence,
@@ -238,14 +162,14 @@ def _direction(source: ThingSource, query: Query) -> Answer:
 
 
 def _size(source: ThingSource, query: Query) -> Answer:
-    found, meant = _meant(source, _one(query), query)
-    sure = [i for i in meant if float(i.size.max()) > 0.0]
+    found, things = meant(source, one_term(query), query)
+    sure = [i for i in things if float(i.size.max()) > 0.0]
     if not sure:
         return not_found(source, query, found)
     first = sure[0]
     length, width, height = first.size
     edge = float(first.size.max())
-    return _told(
+    return told(
         (first,),
         (edge, *edge_interval(first)),
         unit='m',
@@ -260,14 +184,14 @@ def _order(source: ThingSource, query: Query) -> Answer:
         raise BadRequest(f'ORDER is of two things or more, got {len(names)}; name them all')
     firsts = []
     for name in names:
-        found, sure = _meant(source, name, query)
+        found, sure = meant(source, name, query)
         if not sure:
             return not_found(source, query, found)
         firsts.append(min(sure, key=lambda i: i.first_seen_ns))
     firsts.sort(key=lambda i: i.first_seen_ns)
     words = ', then '.join(i.label or f'#{i.id}' for i in firsts)
     count = float(len(firsts))
-    return _told(
+    return told(
         firsts,
         (count, count, count),
         sentence=f'First seen: {words}.',
@@ -279,12 +203,12 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
     names = terms(query)
     if len(names) < 2:
         return _nearest_to_viewpoint(source, query)
-    found, anchors = _meant(source, names[0], query)
+    found, anchors = meant(source, names[0], query)
     if not anchors:
         return not_found(source, query, found)
     anchor, ranked = anchors[0], []
     for name in names[1:]:
-        _, sure = _meant(source, name, query)
+        _, sure = meant(source, name, query)
         if sure:
             ranked.append(min(sure, key=lambda i: gap(anchor, i)))
     if not ranked:
@@ -292,7 +216,7 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
     ranked.sort(key=lambda i: gap(anchor, i))
     metres = gap(anchor, ranked[0])
     low, high = gap_interval(anchor, ranked[0])
-    return _told(
+    return told(
         ranked,
         (metres, low, high),
         unit='m',
@@ -305,7 +229,7 @@ def _room_size(source: ThingSource, query: Query) -> Answer:
     area, low, high = source.floor_area(query)
     if area <= 0.0:
         return not_found(source, query)
-    return _told(
+    return told(
         (),
         (area, low, high),
         unit='m²',
@@ -327,86 +251,18 @@ _HANDLERS: dict[QueryType, Callable[[ThingSource, Query], Answer]] = {
 }
 
 
-# Parts of answers.
-
-
-def _told(
-    instances: Sequence[Instance],
-    number: tuple[float, float, float],
-    *,
-    sentence: str,
-    confidence: float,
-    unit: str = '1',
-) -> Answer:
-    """Return the answer OK with a number and its 90 % interval."""
-    value, low, high = number
-    return Answer(
-        code=ResultCode.OK,
-        instances=tuple(instances),
-        value=value,
-        value_low=low,
-        value_high=high,
-        unit=unit,
-        sentence=sentence,
-        confidence=confidence,
-    )
-
-
-def _shown(found: Sequence[Instance], query: Query) -> tuple[Instance, ...]:
-    return tuple(found[: query.max_results or DEFAULT_RESULTS])
-
-
-def _one(query: Query) -> str:
-    names = terms(query)
-    if len(names) != 1:
-        raise BadRequest(
-            f'{query.type.name} needs one name or one example image of the thing, got '
-            f'{len(names)}; set roi where the thing does not fill the image'
-        )
-    return names[0]
-
-
-def _viewpoint(query: Query) -> NDArray[np.float64]:
-    if query.viewpoint is None:
-        raise BadRequest(
-            f'{query.type.name} needs a viewpoint: set it, or wait until the robot has a pose'
-        )
-    return query.viewpoint
-
-
-def _asked(source: ThingSource, term: str, query: Query) -> tuple[list[Instance], list[Instance]]:
-    """Return all instances of a term and, of these, the sure ones."""
-    found = source.instances(term, query)
-    return found, _sure(source, found)
-
-
-def _meant(source: ThingSource, term: str, query: Query) -> tuple[list[Instance], list[Instance]]:
-    """Return all instances of a term and, of these, those that a question about them means.
-
-    Who asks where something named lies takes for granted that it exists: where none is sure, the
-    best guess is meant, and the answer's confidence says so.
-    """
-    found, sure = _asked(source, term, query)
-    if not sure and not term.startswith('@'):
-        sure = [i for i in found[:1] if i.confidence >= GUESS]
-    return found, sure
-
-
-def _sure(source: ThingSource, found: Sequence[Instance]) -> list[Instance]:
-    return [i for i in found if i.confidence >= source.found_threshold]
-
-
 def _by_distance(found: Sequence[Instance], point: NDArray[np.float64]) -> list[Instance]:
     return sorted(found, key=lambda i: float(np.linalg.norm(i.position - point)))
 
 
 def _nearest_to_viewpoint(source: ThingSource, query: Query) -> Answer:
-    observer = _viewpoint(query)[:3, 3]
-    found = source.instances(_one(query), query)
-    sure = _by_distance(_sure(source, found), observer)
+    observer = viewpoint_of(query)[:3, 3]
+    found, things = meant(source, one_term(query), query)
+    sure = _by_distance(things, observer)
     if not sure:
         return not_found(source, query, found)
-    return replace(distance_to(sure[0], observer), instances=_shown(sure, query))
+    told_of = distance_to(sure[0], observer, sure=sure[0].confidence)
+    return replace(told_of, instances=shown(sure, query))
 
 
 def _side(bearing: float) -> str:

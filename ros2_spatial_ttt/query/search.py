@@ -16,7 +16,7 @@ from ros2_spatial_ttt.memory.reader import FieldPoints
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.types import Example
 
-__all__ = ['Cut', 'Peak', 'example_windows', 'middle_cut', 'peaks']
+__all__ = ['Cut', 'Peak', 'checked_roi', 'example_windows', 'middle_cut', 'peaks']
 
 # Places within this share of the separation belong to a peak and refine its position.
 _SUPPORT = 0.5
@@ -71,12 +71,7 @@ def example_windows(example: Example, manifest: Manifest, camera_width: int) -> 
         BadRequest: the picture or its roi cannot be used.
     """
     image = example.image
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise BadRequest(
-            f'example picture: expected (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; '
-            'send rgb8 or bgr8'
-        )
-    x, y, width, height = _checked_roi(example)
+    x, y, width, height = checked_roi(example)
     centre, reach = np.array([x + width / 2, y + height / 2]), _reach(manifest, camera_width)
     columns, rows = (_window_count(side, reach) for side in (width, height))
     offsets_x = _window_offsets(width, reach, columns)
@@ -95,7 +90,7 @@ def middle_cut(example: Example, manifest: Manifest, camera_width: int) -> Cut:
 
     The window lies inside the image where that is possible, so the middle may be off its centre.
     """
-    x, y, width, height = _checked_roi(example)
+    x, y, width, height = checked_roi(example)
     centre, reach = np.array([x + width / 2, y + height / 2]), _reach(manifest, camera_width)
     size = round(reach)
     corner = _corner(example.image, centre, size)
@@ -109,8 +104,19 @@ def _reach(manifest: Manifest, camera_width: int) -> float:
     return manifest.window * (camera_width or 2 * manifest.image_width) / manifest.image_width
 
 
-def _checked_roi(example: Example) -> tuple[int, int, int, int]:
-    rows, columns = example.image.shape[:2]
+def checked_roi(example: Example) -> tuple[int, int, int, int]:
+    """Return x, y, width and height of what an example shows, in its pixels.
+
+    Raises:
+        BadRequest: the picture or its roi cannot be used.
+    """
+    image = example.image
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise BadRequest(
+            f'example picture: expected (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; '
+            'send rgb8 or bgr8'
+        )
+    rows, columns = image.shape[:2]
     x, y, width, height = example.roi or (0, 0, columns, rows)
     if x < 0 or y < 0 or width <= 0 or height <= 0 or x + width > columns or y + height > rows:
         raise BadRequest(

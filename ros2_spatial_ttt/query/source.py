@@ -21,7 +21,7 @@ from ros2_spatial_ttt.query.confirm import (
     LOOKALIKES,
     PROPOSALS,
     Finding,
-    log_odds,
+    Weighing,
     matched,
     proposed_views,
     weighed,
@@ -44,7 +44,7 @@ _WALLS = 0.04
 
 
 class MemorySource:
-    """A ``ThingSource`` (query/relations.py) on one immutable state; ``names`` are those it knows.
+    """A ``ThingSource`` (query/things.py) on one immutable state; ``names`` are those it knows.
 
     Args:
         config: thresholds and names.
@@ -71,6 +71,7 @@ class MemorySource:
         self._reading = reading
         self._objects = objects
         self._state = state
+        self._weighing = Weighing.from_manifest(runtime.manifest)
         self.names = config.votes.names or runtime.manifest.labels
 
     def instances(self, term: str, query: Query) -> list[Instance]:
@@ -194,14 +195,14 @@ class MemorySource:
         present = beliefs.values[:, PRESENT]
         return max(float(np.percentile(present, 90)), 1e-9) if len(present) else 1.0
 
-    def _like(self, example: Example, query: Query) -> list[Instance]:
+    def findings(self, example: Example, query: Query) -> list[Finding]:
+        """Return the places that may be an example's within a question's limits, surest first."""
         state = self._state
         windows = example_windows(example, self._runtime.manifest, state.camera_width)
         places = self._reader.places(state)
         chosen = self._chosen(places, query)
         if not chosen.any():
             return []
-        most = min(query.max_results or 10, MOST_RESULTS)
         confirm = self._config.read.confirm and bool(state.evidence.keyframes)
         likeness = self._reader.likeness(state, self._runtime.embed(windows)).kept(chosen)
         places = places.kept(chosen)
@@ -210,18 +211,18 @@ class MemorySource:
             likeness.score,
             separation_m=self._config.read.separation_m,
             # Matches take the place of the proposals around them.
-            most=most + 2 * PROPOSALS if confirm else most,
+            most=_most(query) + 2 * PROPOSALS if confirm else _most(query),
         )
         if confirm:
-            findings = self._confirmed(example, query, found, places, likeness)
-        else:
-            found_score = self._runtime.manifest.found_score
-            findings = [Finding(peak, log_odds(peak.score, found_score, None)) for peak in found]
+            return self._confirmed(example, query, found, places, likeness)
+        return [Finding(peak, self._weighing.of_field(peak.score)) for peak in found]
+
+    def _like(self, example: Example, query: Query) -> list[Instance]:
         out: list[Instance] = []
-        for f in findings[:most]:
+        for found in self.findings(example, query)[: _most(query)]:
             pictured = len(out) < _MOST_PICTURES
-            made = self.instance(f.peak, f.confidence, label='', pictured=pictured)
-            out.append(self._objects.remember(replace(made, confirmed=f.confirmed)))
+            made = self.instance(found.peak, found.confidence, label='', pictured=pictured)
+            out.append(self._objects.remember(replace(made, confirmed=found.confirmed)))
         return out
 
     def _confirmed(
@@ -235,10 +236,15 @@ class MemorySource:
         """Return what the keyframes leave of the field's proposals, and what they add."""
         state, manifest = self._state, self._runtime.manifest
         cut = middle_cut(example, manifest, state.camera_width)
-        embedding = self._runtime.embed(cut.window[None])[0]
+        embedding = self._runtime.embed(cut.window[None])
         views = proposed_views(state.evidence, proposals, places, likeness, manifest.grid)
-        guesses = self._reader.lookalikes(state, embedding, most=LOOKALIKES)
-        matches = matched(cut, [*chain(*views), *guesses], manifest.grid)
+        guesses = self._reader.lookalikes(state, embedding[0], most=LOOKALIKES)
+        asked = state.lens.through(embedding)[0]
+
+        def looks(windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return state.lens.through(self._runtime.embed(windows)) @ asked
+
+        matches = matched(cut, [*chain(*views), *guesses], manifest.grid, looks)
         if query.region is not None:
             inside = query.region.contains
             matches = [match for match in matches if inside(match.point[None])[0]]
@@ -249,7 +255,7 @@ class MemorySource:
             places,
             likeness,
             separation_m=self._config.read.separation_m,
-            found_score=manifest.found_score,
+            weighing=self._weighing,
         )
 
     def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
@@ -261,6 +267,10 @@ class MemorySource:
         if query.until_ns:
             keep &= places.first_seen_ns <= query.until_ns
         return keep
+
+
+def _most(query: Query) -> int:
+    return min(query.max_results or 10, MOST_RESULTS)
 
 
 def _covered(points: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -22,7 +22,7 @@ from ros2_spatial_ttt.ros.qos import OVERRIDABLE, SENSOR
 from ros2_spatial_ttt.ros.refusals import Refusals
 from ros2_spatial_ttt.ros.settings import Settings
 from ros2_spatial_ttt.ros.sync import FrameAssembler
-from ros2_spatial_ttt.types import Frame
+from ros2_spatial_ttt.types import Frame, Intrinsics
 
 __all__ = ['Intake']
 
@@ -147,6 +147,13 @@ class Intake:
     def newest_pose(self) -> tuple[NDArray[np.float64], float] | None:
         """Return (4, 4) map_T_camera of the first camera now and its age in seconds, or None."""
         return self._cameras[0].newest_pose()
+
+    def intrinsics_of(self, optical_frame: str) -> Intrinsics | None:
+        """Return the newest intrinsics of the camera with an optical frame; '' = the first one."""
+        for camera in self._cameras:
+            if not optical_frame or camera.optical_frame == optical_frame:
+                return camera.assembler.intrinsics
+        return None
 
     def _subscribe_all(self) -> None:
         for camera in self._cameras:

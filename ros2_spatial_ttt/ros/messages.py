@@ -70,21 +70,12 @@ def object_message(
         frame_T_map: (4, 4) map frame to that frame.
         optical_frame: frame of the evidence picture.
     """
-    rotation = frame_T_map[:3, :3]
-    covariance = np.zeros((6, 6))
-    covariance[:3, :3] = rotation @ instance.covariance @ rotation.T
-    map_T_box = np.eye(4)
-    map_T_box[:2, :2] = rotation_2d(instance.yaw)
-    map_T_box[:3, 3] = instance.position
     out = SpatialObject(
         header=header_message(instance.last_seen_ns, frame_id),
         id=instance.id,
         label=instance.label,
         confidence=float(instance.confidence),
-        pose=PoseWithCovariance(
-            pose=pose_message(frame_T_map @ map_T_box),
-            covariance=covariance.ravel(),
-        ),
+        pose=_pose_with_covariance(instance, frame_T_map),
         size=Vector3(**dict(zip('xyz', map(float, instance.size), strict=True))),
         first_seen=time_message(instance.first_seen_ns),
         last_seen=time_message(instance.last_seen_ns),
@@ -149,6 +140,22 @@ def cloud_message(points: Any, *, stamp_ns: int, frame_id: str) -> PointCloud2:
         row_step=CLOUD_TYPE.itemsize * len(table),
         data=array.array('B', table.tobytes()),
         is_dense=True,
+    )
+
+
+def _pose_with_covariance(instance: Instance, frame_T_map: Array) -> PoseWithCovariance:
+    """Return the pose of a thing's box, or of a camera's optical frame, in another frame."""
+    covariance, turn = np.zeros((6, 6)), np.kron(np.eye(2), frame_T_map[:3, :3])
+    if instance.map_T_camera is not None and instance.pose_covariance is not None:
+        map_T_own, covariance = instance.map_T_camera, instance.pose_covariance
+    else:
+        map_T_own = np.eye(4)
+        map_T_own[:2, :2] = rotation_2d(instance.yaw)
+        map_T_own[:3, 3] = instance.position
+        covariance[:3, :3] = instance.covariance
+    return PoseWithCovariance(
+        pose=pose_message(frame_T_map @ map_T_own),
+        covariance=(turn @ covariance @ turn.T).ravel(),
     )
 
 

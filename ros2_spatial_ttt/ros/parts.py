@@ -198,6 +198,7 @@ class Parts:
             self._frames,
             newest_pose=self._intake.newest_pose,
             max_age_s=config.pose.viewpoint_max_age_s,
+            intrinsics=self._intake.intrinsics_of,
             at_once=config.questions.at_once,
             on_answer=self._publishers.objects,
             log=self._log,

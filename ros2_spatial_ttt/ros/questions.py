@@ -18,7 +18,7 @@ from ros2_spatial_ttt.geometry import invert_transform
 from ros2_spatial_ttt.ros.frames import Frames, plain_name
 from ros2_spatial_ttt.ros.messages import fill_response
 from ros2_spatial_ttt.ros.requests import query_from_request
-from ros2_spatial_ttt.types import Answer, Query, QueryType, ResultCode
+from ros2_spatial_ttt.types import Answer, Intrinsics, Query, QueryType, ResultCode
 
 __all__ = ['Questions']
 
@@ -31,6 +31,7 @@ class Questions:
         frames: transforms of requests and answers.
         newest_pose: returns (4, 4) map_T_camera now and its age in seconds, or None.
         max_age_s: a pose older than this is not 'now'.
+        intrinsics: returns those of the camera with an optical frame ('' = the first), or None.
         at_once: questions answered at the same time.
         on_answer: told every answer, in the map frame.
         log: a ROS logger.
@@ -43,6 +44,7 @@ class Questions:
         *,
         newest_pose: Callable[[], tuple[NDArray[np.float64], float] | None],
         max_age_s: float,
+        intrinsics: Callable[[str], Intrinsics | None],
         at_once: int,
         on_answer: Callable[[Answer], None],
         log: Any,
@@ -51,6 +53,7 @@ class Questions:
         self._frames = frames
         self._newest_pose = newest_pose
         self._max_age_s = max_age_s
+        self._intrinsics = intrinsics
         self._at_once = at_once
         self._slots = threading.Semaphore(at_once)
         self._on_answer = on_answer
@@ -87,7 +90,9 @@ class Questions:
     def _answer(self, request: Any, response: Any) -> None:
         frame_id = plain_name(request.frame_id) or self._frames.map_frame
         frame_T_map = invert_transform(self._frames.map_T(frame_id))
-        query = query_from_request(request, self._frames, here=self._here)
+        query = query_from_request(
+            request, self._frames, here=self._here, intrinsics=self._intrinsics
+        )
         if query.viewpoint is None and _needs_observer(query):
             _fail(response, ResultCode.NOT_LOCALIZED, self._lost(query))
             return

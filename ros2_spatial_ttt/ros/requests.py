@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.errors import BadRequest, FrameRefused
 from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.ros.conversions import colour_from_message, transform_from_pose
-from ros2_spatial_ttt.ros.frames import Frames
-from ros2_spatial_ttt.types import Example, Query, QueryType, Region
+from ros2_spatial_ttt.ros.frames import Frames, plain_name
+from ros2_spatial_ttt.types import Example, Intrinsics, Query, QueryType, Region
 
 __all__ = [
     'MAX_RESULTS',
@@ -38,7 +39,11 @@ OPTICAL_R_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
 
 def query_from_request(
-    request: Any, frames: Frames, *, here: Callable[[], NDArray[np.float64] | None]
+    request: Any,
+    frames: Frames,
+    *,
+    here: Callable[[], NDArray[np.float64] | None],
+    intrinsics: Callable[[str], Intrinsics | None],
 ) -> Query:
     """Translate a SpatialQuery request.
 
@@ -46,6 +51,7 @@ def query_from_request(
         request: spatial_ttt/srv/SpatialQuery request.
         frames: knows the frames that the request names.
         here: returns (4, 4) map_T_camera of the robot now, or None where that is not known.
+        intrinsics: returns those of the camera with an optical frame, or None.
 
     Raises:
         BadRequest: a field is wrong; the message names it and says what to do.
@@ -57,6 +63,9 @@ def query_from_request(
         raise BadRequest('the request is empty: set text to a question, or type and a label')
     since_ns, until_ns = times_from_messages(request.since, request.until)
     example = example_from_messages(request.image, request.roi)
+    if example is not None:
+        frame_id = plain_name(request.image.header.frame_id)
+        example = replace(example, intrinsics=intrinsics(frame_id))
     return Query(
         type=kind,
         text=request.text.strip(),

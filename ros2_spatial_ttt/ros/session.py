@@ -281,13 +281,18 @@ def answer_from_response(response: Any) -> Answer:
 def _instance(item: Any) -> Instance:
     jpeg = bytes(item.evidence.data)
     map_T_box = transform_from_pose(item.pose.pose)
+    covariance = np.asarray(item.pose.covariance).reshape(6, 6)
+    # Turns are estimated for cameras only.
+    camera = bool(covariance[3:, 3:].any())
     return Instance(
         id=item.id,
         label=item.label,
         position=map_T_box[:3, 3],
-        covariance=np.asarray(item.pose.covariance).reshape(6, 6)[:3, :3],
+        covariance=covariance[:3, :3],
         size=np.array([item.size.x, item.size.y, item.size.z]),
-        yaw=float(np.arctan2(map_T_box[1, 0], map_T_box[0, 0])),
+        yaw=0.0 if camera else float(np.arctan2(map_T_box[1, 0], map_T_box[0, 0])),
+        map_T_camera=map_T_box if camera else None,
+        pose_covariance=covariance if camera else None,
         confidence=item.confidence,
         first_seen_ns=stamp_to_ns(item.first_seen),
         last_seen_ns=stamp_to_ns(item.last_seen),

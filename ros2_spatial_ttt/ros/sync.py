@@ -138,6 +138,11 @@ class FrameAssembler:
         """Newest colour stamp since the last clear; much older ones mean that time went back."""
         return self._colours.newest_ns
 
+    @property
+    def intrinsics(self) -> Intrinsics | None:
+        """The newest that were set; None before."""
+        return self._intrinsics
+
     def add_colour(self, stamp_ns: int, rgb: NDArray[np.uint8]) -> None:
         """Take a (H, W, 3) uint8 RGB image; it is kept, not copied."""
         if stamp_ns in self._colours or stamp_ns == self._decided_ns:

@@ -204,7 +204,7 @@ class Runtime(Protocol):
         values: NDArray[np.float32],
         weights: NDArray[np.float32],
     ) -> FieldState:
-        """Return a field of ``kind`` after samples; ``state`` is not changed.
+        """Return a field of ``kind`` after samples, solved exactly; ``state`` is not changed.
 
         Args:
             kind: which field.
@@ -216,9 +216,9 @@ class Runtime(Protocol):
         ...
 
     def read(
-        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+        self, kind: FieldKind, weight: NDArray[np.float32], points: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return what a field of ``kind`` says at points (M, 3) in the tile, (M, C)."""
+        """Return what a field says at points (M, 3) in the tile, (M, C); ``weight`` is its W."""
         ...
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.memory.field import FieldState
+from ros2_spatial_ttt.memory.oracle import exact_solution
 from ros2_spatial_ttt.runtime.base import (
     ChunkInput,
     FieldKind,
@@ -24,6 +25,8 @@ from ros2_spatial_ttt.runtime.base import (
 )
 
 __all__ = ['OrtRuntime', 'session_options']
+
+_SUMS = ['next_state/curvature', 'next_state/target']
 
 
 class OrtRuntime:
@@ -75,17 +78,20 @@ class OrtRuntime:
         weights: NDArray[np.float32],
     ) -> FieldState:
         """See ``Runtime.update``."""
-        tensors = state.tensors()
-        feed = {f'state/{name}': tensor for name, tensor in tensors.items()}
+        if not weights.any():
+            return state
+        feed = {f'state/{name}': tensor for name, tensor in state.tensors().items()}
         feed |= {'points': points, 'values': values, 'weights': weights, 'omega': self.omega[kind]}
-        outputs = self._update[kind].run([f'next_state/{name}' for name in tensors], feed)
-        return FieldState(*outputs)
+        curvature, target = self._update[kind].run(_SUMS, feed)
+        # The graph's own solution is a few steps towards this one, for devices without a solver.
+        weight = exact_solution(curvature, target, ridge=self.manifest.rule['ridge'])
+        return FieldState(curvature, target, weight.astype(np.float32))
 
     def read(
-        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+        self, kind: FieldKind, weight: NDArray[np.float32], points: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """See ``Runtime.read``."""
-        feed = {'state/weight': state.weight, 'points': points, 'omega': self.omega[kind]}
+        feed = {'state/weight': weight, 'points': points, 'omega': self.omega[kind]}
         values: NDArray[np.float32] = self._read[kind].run(['values'], feed)[0]
         return values
 

@@ -39,8 +39,7 @@ class ReferenceRuntime:
         exact = {name: value.astype(np.float64) for name, value in weights.items()}
         network = UntrainedNetwork if manifest.network == 'untrained' else TrainedNetwork
         self._network = network(manifest, exact)
-        rule = manifest.rule
-        self._rule: dict[str, Any] = {**rule, 'steps': int(rule['steps'])}
+        self._rule: dict[str, Any] = {**manifest.rule, 'steps': None}
 
     def initial_state(self) -> State:
         """See ``Runtime.initial_state``."""
@@ -64,10 +63,10 @@ class ReferenceRuntime:
         )
 
     def read(
-        self, kind: FieldKind, state: FieldState, points: NDArray[np.float32]
+        self, kind: FieldKind, weight: NDArray[np.float32], points: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """See ``Runtime.read``; float64."""
-        return oracle.field_read(state, points, omega=self.omega[kind])
+        return oracle.field_read(weight, points, omega=self.omega[kind])
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.embed``; float64."""

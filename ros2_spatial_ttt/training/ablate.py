@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""``spatial-ttt ablate``: what each part is worth, by taking it out.
 
-spatial-ttt ablate --of memory --model nano --out out/ablate
+spatial-ttt ablate --of memory --model nano --out out/ablate --homes 3 --minutes 3
 spatial-ttt ablate --of network --config config/train/nano_memory.yaml --out out/ablate \
-    --start out/seeing/last.safetensors --clips out/clips --steps 300
+    --start out/seeing/last.safetensors --clips out/clips --steps 100 --homes 3
 
 'memory' runs the exam with one parameter changed at a time. 'network' trains the blocks anew
-without each part, from the same start, and compares the loss on homes never trained on.
+without each part, from the same start, and compares the loss on homes never trained on. Run the
+same command again after an interruption: what is finished is not done again.
 """
 
 from __future__ import annotations
@@ -22,9 +23,15 @@ from typing import Any
 import yaml
 
 from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.exam.report import markdown_table
+from ros2_spatial_ttt.exam.results import write_text
 from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
+from ros2_spatial_ttt.training.settings import TrainConfig
 
 __all__ = ['MEMORY', 'NETWORK', 'add_arguments', 'run']
+
+# Infinite errors are texts in JSON.
+Scores = dict[str, float | str]
 
 # Options of the exam.
 MEMORY: dict[str, tuple[str, ...]] = {
@@ -60,9 +67,11 @@ SCORES = (
     'vsi.overall',
     'state_bytes',
 )
-# The field itself is judged in the same run: what a window alone and a random field know.
-SYSTEMS = 'memory,window,reset'
-LOSSES = ('loss', 'names', 'offset', 'things_right', 'surprise', 'scene')
+# The field as a whole is judged in the run without a change: by what is known without its weights,
+# and by a window of frames alone. Variant: prefix of its scores there.
+WITHOUT_FIELD = {'no field': 'control.reset.', 'window instead': 'baseline.window.'}
+WHOLE_SYSTEMS, SYSTEMS = 'memory,window,reset', 'memory'
+LOSSES = ('loss', 'names', 'offset', 'things_right', 'background_right', 'surprise', 'scene')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,12 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='results; those there are kept')
     parser.add_argument('--only', metavar='A,B', default='', help='some of the variants')
     parser.add_argument('--model', default='nano', help='memory: the model under exam')
-    parser.add_argument('--homes', type=int, default=3, help='memory: train homes in the exam')
-    parser.add_argument('--minutes', type=float, default=5.0, help='memory: of each tour')
+    parser.add_argument(
+        '--homes', type=int, default=3, help='homes examined or looked at, from seed 0 on (3)'
+    )
+    parser.add_argument('--minutes', type=float, default=3.0, help='memory: of each tour')
     parser.add_argument('--config', type=Path, help="network: a config of the stage 'memory'")
     parser.add_argument('--start', type=Path, help='network: checkpoint of the stage before')
     parser.add_argument('--clips', type=Path, default=Path('out/clips'), help='rendered homes')
-    parser.add_argument('--steps', type=int, default=300, help='network: of each training')
+    parser.add_argument('--steps', type=int, default=100, help='network: of each training')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,47 +99,70 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'--only: {unknown} unknown; expected some of {list(variants)}')
     if args.of == 'network' and (args.config is None or args.start is None):
         raise ConfigError('--of network needs --config and --start')
-    found = {}
+    if args.homes < 1 or args.steps < 1:
+        raise ConfigError(
+            f'--homes, --steps: expected at least 1 each, got {args.homes} and {args.steps}'
+        )
+    found: dict[str, Scores] = {}
     for name in chosen:
         print(f'{name} …', flush=True)
         folder = args.out / args.of / name.replace(' ', '_')
         folder.mkdir(parents=True, exist_ok=True)
         if args.of == 'memory':
-            found[name] = _examined(folder, MEMORY[name], args)
+            found |= _examined(folder, name, args)
         else:
             found[name] = _trained(folder, NETWORK[name], args)
-    (args.out / args.of / 'ablation.json').write_text(json.dumps(found, indent=1))
-    print(_table(found, SCORES if args.of == 'memory' else LOSSES))
+    write_text(args.out / args.of / 'ablation.json', json.dumps(found, indent=1) + '\n')
+    table = _table(found, SCORES if args.of == 'memory' else LOSSES)
+    write_text(args.out / args.of / 'ablation.md', table + '\n')
+    print(table)
     return 0
 
 
-def _examined(
-    folder: Path, options: tuple[str, ...], args: argparse.Namespace
-) -> dict[str, float]:
+def _examined(folder: Path, name: str, args: argparse.Namespace) -> dict[str, Scores]:
     """Return the scores of the exam, on train seeds: exam seeds are for publishing."""
+    whole = not MEMORY[name]
+    words = ['exam', '--set', 'all', '--perception', 'model', '--model', args.model]
+    words += ['--first-seed', str(TRAIN_SEEDS[0]), '--homes', str(args.homes)]
+    words += ['--minutes', str(args.minutes), '--systems', WHOLE_SYSTEMS if whole else SYSTEMS]
+    # The exam keeps finished homes by options and model, so this is quick where they are there.
     result = folder / 'exam.json'
-    if not result.is_file():
-        words = ['exam', '--set', 'all', '--perception', 'model']
-        words += ['--model', args.model, '--first-seed', str(TRAIN_SEEDS[0])]
-        words += ['--homes', str(args.homes), '--minutes', str(args.minutes)]
-        words += ['--systems', SYSTEMS, '--json', str(result), '--out', str(folder)]
-        _command([*words, *options])
-    return dict(json.loads(result.read_text()))
+    _command([*words, *MEMORY[name], '--json', str(result), '--out', str(folder)])
+    scores = json.loads(result.read_text(encoding='utf-8'))
+    prefixes = {name: '', **(WITHOUT_FIELD if whole else {})}
+    return {
+        label: {key: scores[prefix + key] for key in SCORES if prefix + key in scores}
+        for label, prefix in prefixes.items()
+    }
 
 
-def _trained(folder: Path, blocks: dict[str, Any], args: argparse.Namespace) -> dict[str, float]:
+def _trained(folder: Path, blocks: dict[str, Any], args: argparse.Namespace) -> Scores:
     """Return the loss and accuracy on held-out homes after the steps."""
+    done = _held_out(folder, args.steps)
+    if done:
+        return done
     values = yaml.safe_load(args.config.read_text(encoding='utf-8')) or {}
-    values |= {'steps': args.steps, 'check_every': args.steps, 'backbone': blocks}
+    values |= {
+        'steps': args.steps,
+        'warmup': min(values.get('warmup', TrainConfig.warmup), args.steps // 4),
+        'check_every': args.steps,
+        'check_homes': args.homes,
+        'backbone': {**values.get('backbone', {}), **blocks},
+    }
     config = folder / 'config.yaml'
-    config.write_text(yaml.safe_dump(values))
-    words = ['train', '--config', str(config), '--out', str(folder)]
-    _command([*words, '--start', str(args.start), '--clips', str(args.clips)])
-    lines = [json.loads(line) for line in (folder / 'log.jsonl').read_text().splitlines()]
-    checks = [line['held_out'] for line in lines if 'held_out' in line]
-    if not checks:
-        raise ConfigError(f'{folder}/log.jsonl: no held-out check; set check_homes in the config')
-    return dict(checks[-1])
+    write_text(config, yaml.safe_dump(values))
+    words = ['train', '--config', str(config), '--out', str(folder), '--start', str(args.start)]
+    _command([*words, '--clips', str(args.clips)])
+    return _held_out(folder, args.steps)
+
+
+def _held_out(folder: Path, step: int) -> Scores:
+    """Return what the log says of held-out homes after a step; nothing where it says nothing."""
+    log = folder / 'log.jsonl'
+    lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
+    checks = [line for line in map(json.loads, lines) if line['kind'] == 'held_out']
+    last = next((line for line in reversed(checks) if line['step'] == step), {})
+    return {key: last[key] for key in LOSSES if key in last}
 
 
 def _command(words: list[str]) -> None:
@@ -138,10 +172,11 @@ def _command(words: list[str]) -> None:
         raise ConfigError(f'spatial-ttt {" ".join(words)} ended with {done.returncode}')
 
 
-def _table(found: dict[str, dict[str, float]], columns: tuple[str, ...]) -> str:
-    """Return a Markdown table of the variants."""
-    lines = [f'| variant | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
-    for name, scores in found.items():
-        cells = [f'{scores[key]:.4g}' if key in scores else '' for key in columns]
-        lines.append(f'| {name} | {" | ".join(cells)} |')
-    return '\n'.join(lines)
+def _table(found: dict[str, Scores], columns: tuple[str, ...]) -> str:
+    """Return a Markdown table of the variants; a dash where there is no number."""
+    rows = [[name, *(_cell(scores.get(key)) for key in columns)] for name, scores in found.items()]
+    return markdown_table(['variant', *columns], rows)
+
+
+def _cell(value: float | str | None) -> str:
+    return '–' if value is None else f'{float(value):.4g}'

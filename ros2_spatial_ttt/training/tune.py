@@ -6,7 +6,8 @@ spatial-ttt tune --model models/nano --seeds 0:12 --minutes 5
 
 The model watches tours of training homes as the memory would. From the truth about them come the
 probability that a detection is right, the confidence of what the vote field holds, and the error
-of its places. The constants go into ``detector`` of the model's manifest.
+of its places. The constants go into ``detector`` of the model's manifest. The table that is
+printed judges each home by constants that were fitted on others.
 """
 
 from __future__ import annotations
@@ -14,53 +15,50 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.exam import metrics
-from ros2_spatial_ttt.exam.asking.evidence import Known
 from ros2_spatial_ttt.memory.detect import FEATURES, Detector
-from ros2_spatial_ttt.memory.pipeline import SpatialMemory
-from ros2_spatial_ttt.memory.reader import Beliefs, Reader
-from ros2_spatial_ttt.memory.votes import vote_frequencies
 from ros2_spatial_ttt.query.intervals import Z90
-from ros2_spatial_ttt.query.names import Named, Reading, score_features, things_by_name
+from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.sim.world import TRAIN_SEEDS, Thing
-from ros2_spatial_ttt.training.watching import FOUND_M, Watched, watch
+from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
+from ros2_spatial_ttt.training.held import APART_M, Held, joined, remembered
+from ros2_spatial_ttt.training.watching import Watched, watch
 
 __all__ = [
-    'Held',
     'add_arguments',
     'best_reading',
-    'compare',
     'fit_detector',
     'fit_reading',
+    'fitted_on_others',
     'logistic',
     'run',
     'write_constants',
 ]
 
-# Ridge of the logistic models: of what each name adds, and of everything else.
-RIDGE, NAME_RIDGE = 1.0, 30.0
+# Ridge of the logistic models: of what each name adds to a detection and to what is held, and of
+# everything else.
+RIDGE, NAME_RIDGE, HELD_RIDGE = 1.0, 30.0, 10.0
+FOLDS = 5
 _STEPS = 30
 SURE = 0.5  # confidence from which a thing is told
 _SHARES = np.linspace(0.0, 0.3, 31)
-# Distances that two things of a name may be asked to be apart, m.
-APART_M = (0.25, 0.3, 0.4, 0.5)
 
 Array = NDArray[np.float64]
+_T = TypeVar('_T')
+_F = TypeVar('_F')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,12 +86,25 @@ def run(args: argparse.Namespace) -> int:
     with multiprocessing.get_context('spawn').Pool(args.processes) as pool:
         jobs = [(folder, seed, args.minutes) for seed in seeds]
         homes = list(tqdm(pool.imap(_watched, jobs), total=len(jobs), unit='home'))
-        detector = fit_detector(homes, Detector.from_manifest(manifest), len(manifest.labels))
-        held = pool.map(_held, [(folder, home, detector) for home in homes])
-    reading, held_so = best_reading(held)
-    write_constants(folder, detector.to_manifest(manifest.labels) | reading.to_manifest())
-    print(table(homes, detector, held_so, reading))
+        start, labels = Detector.from_manifest(manifest), manifest.labels
+        detectors = fitted_on_others(homes, lambda part: fit_detector(part, start, len(labels)))
+        jobs_of = zip(homes, detectors, strict=True)
+        held = pool.map(remembered, [(folder, home, detector) for home, detector in jobs_of])
+    readings = fitted_on_others(held, lambda part: best_reading(part, len(labels)))
+    # Detectors that do not know a home are what its reading will have to do with.
+    detector, reading = fit_detector(homes, start, len(labels)), best_reading(held, len(labels))
+    write_constants(folder, detector.to_manifest(labels) | reading.to_manifest(labels))
+    print(table(homes, detectors, held, readings))
     return 0
+
+
+def fitted_on_others(homes: Sequence[_T], fit: Callable[[Sequence[_T]], _F]) -> list[_F]:
+    """Return for each home what is fitted on the homes of the other folds (on it if alone)."""
+    folds = [
+        fit([home for number, home in enumerate(homes) if number % FOLDS != fold] or homes)
+        for fold in range(min(FOLDS, len(homes)))
+    ]
+    return [folds[number % FOLDS] for number in range(len(homes))]
 
 
 def _seeds(text: str) -> range:
@@ -156,125 +167,37 @@ def _detections(homes: Sequence[Watched]) -> tuple[Array, NDArray[np.int64], NDA
     )
 
 
-@dataclass(frozen=True)
-class Held:
-    """n things that the memory of a home holds at one time or another, however unsure.
-
-    Attributes:
-        features: (n, 2) of ``score_features``. hit: (n,) whether there is such a thing.
-        error: (n, 3) m to it, NaN where there is none. edge: (n,) m, longest.
-        group: (n,) number of the question "which of that name are there now?".
-        asked: (groups,) how many there are.
-    """
-
-    features: Array
-    hit: NDArray[np.bool_]
-    error: Array
-    edge: Array
-    group: NDArray[np.int64]
-    asked: NDArray[np.int64]
-
-    def confidence(self, reading: Reading) -> Array:
-        """Return the confidence (n,) by a reading."""
-        logit = reading.bias + self.features @ np.array([reading.score, reading.edge])
-        return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-
-def _held(job: tuple[Path, Watched, Detector]) -> tuple[Held, ...]:
-    """Return what the memory holds after each minute of a home, read with each of ``APART_M``."""
-    folder, home, detector = job
-    memory = SpatialMemory(MemoryConfig(model=str(folder), threads=1))
-    labels, votes = memory.manifest.labels, memory.config.votes
-    reader = Reader(memory.runtime, memory.grid, vote_frequencies(votes.features, votes.scale_m))
-    beliefs: list[Beliefs | None] = []
-
-    def until(stamp_ns: float) -> None:
-        while len(beliefs) < len(home.known) and home.known[len(beliefs)].ask_ns < stamp_ns:
-            memory.flush()
-            beliefs.append(reader.beliefs(memory.state))
-
-    for percept in home.percepts(detector, labels):
-        until(percept.stamp_ns)
-        memory.feed_percept(percept)
-    until(np.inf)
-    pairs = list(zip(beliefs, home.known, strict=True))
-    return tuple(compare(pairs, labels, Reading(apart_m=apart)) for apart in APART_M)
-
-
-def compare(
-    pairs: Sequence[tuple[Beliefs | None, Known]], labels: Sequence[str], reading: Reading
-) -> Held:
-    """Return what is believed at several times, with the truth that was known by then."""
-    rows: list[tuple[Any, ...]] = []
-    asked: list[int] = []
-    for beliefs, known in pairs:
-        found = things_by_name(beliefs, reading) if beliefs is not None else {}
-        for number, name in enumerate(labels):
-            things = known.by_category.get(name, [])
-            if name in known.vague or (not things and name in known.glimpsed):
-                continue
-            rows += _compared(found.get(number, []), things, len(asked))
-            asked.append(len(things))
-    features, hit, error, edge, group = zip(*rows, strict=True) if rows else [()] * 5
-    return Held(
-        features=np.array(features, np.float64).reshape(-1, 2),
-        hit=np.array(hit, bool),
-        error=np.array(error, np.float64).reshape(-1, 3),
-        edge=np.array(edge, np.float64),
-        group=np.array(group, np.int64),
-        asked=np.array(asked, np.int64),
-    )
-
-
-def _compared(
-    found: Sequence[Named], things: Sequence[Thing], group: int
-) -> list[tuple[Any, ...]]:
-    """Return features, hit, error, edge and group of each thing found."""
-    centres = np.array([thing.centre for thing in things]).reshape(-1, 3)
-    places = np.array([one.peak.position for one in found]).reshape(-1, 3)
-    near = dict(zip(*metrics.match(places, centres, FOUND_M), strict=True))
-    rows: list[tuple[Any, ...]] = []
-    for row, one in enumerate(found):
-        edge = float(one.peak.size.max())
-        error = places[row] - centres[near[row]] if row in near else np.full(3, np.nan)
-        rows.append((score_features(one.peak.score, edge), row in near, error, edge, group))
-    return rows
-
-
-def best_reading(held: Sequence[Sequence[Held]]) -> tuple[Reading, list[Held]]:
-    """Return the reading with the best average precision, and what is held read so.
+def best_reading(held: Sequence[Sequence[Held]], labels: int) -> Reading:
+    """Return the reading with the best average precision.
 
     Args:
         held: per home, with each of ``APART_M``.
+        labels: how many names there are.
     """
     scored = []
     for apart, parts in zip(APART_M, zip(*held, strict=True), strict=True):
-        reading = replace(fit_reading(parts), apart_m=apart)
-        scored.append((_average_precision(parts, reading), reading, list(parts)))
-    _, reading, parts_so = max(scored, key=lambda item: item[0])
-    return reading, parts_so
+        part = joined(parts)
+        reading = replace(fit_reading(part, labels), apart_m=apart)
+        scored.append((_average_precision(part, reading), reading))
+    return max(scored, key=lambda item: item[0])[1]
 
 
-def _average_precision(held: Sequence[Held], reading: Reading) -> float:
-    order = np.argsort(-np.concatenate([part.confidence(reading) for part in held]))
-    hit = np.concatenate([part.hit for part in held])[order]
+def _average_precision(held: Held, reading: Reading) -> float:
+    hit = held.hit[np.argsort(-held.confidence(reading), kind='stable')]
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
-    return float((precision * hit).sum()) / max(sum(int(part.asked.sum()) for part in held), 1)
+    return float((precision * hit).sum()) / max(int(held.asked.sum()), 1)
 
 
-def fit_reading(held: Sequence[Held]) -> Reading:
-    """Return the reading by which confidences and errors are those of these homes."""
-    features = np.concatenate([part.features for part in held])
-    hit = np.concatenate([part.hit for part in held])
-    inputs = np.column_stack([np.ones(len(hit)), features])
-    bias, score, edge = logistic(inputs, hit, np.array([1e-3, RIDGE, RIDGE])).tolist()
-    reading = Reading(bias=bias, score=score, edge=edge)
+def fit_reading(held: Held, labels: int) -> Reading:
+    """Return the reading by which confidences and errors are those of what is held."""
+    names = np.eye(labels)[held.label]
+    inputs = np.column_stack([np.ones(len(held.hit)), held.features, names])
+    ridge = np.r_[1e-3, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
+    bias, score, edge, *added = logistic(inputs, held.hit, ridge).tolist()
+    reading = Reading(bias=bias, score=score, edge=edge, names=tuple(added))
     # Intervals are told of things that are sure.
-    good = [part.hit & (part.confidence(reading) >= SURE) for part in held]
-    error_m, share = _spread(
-        np.concatenate([part.error[rows] for part, rows in zip(held, good, strict=True)]),
-        np.concatenate([part.edge[rows] for part, rows in zip(held, good, strict=True)]),
-    )
+    good = held.hit & (held.confidence(reading) >= SURE)
+    error_m, share = _spread(held.error[good], held.edge[good])
     return replace(reading, error_m=error_m, error_share=share)
 
 
@@ -324,28 +247,43 @@ def write_constants(folder: Path, constants: dict[str, float]) -> None:
 
 
 def table(
-    homes: Sequence[Watched], detector: Detector, held: Sequence[Held], reading: Reading
+    homes: Sequence[Watched],
+    detectors: Sequence[Detector],
+    held: Sequence[Sequence[Held]],
+    readings: Sequence[Reading],
 ) -> str:
-    """Return what was fitted and how well, as lines of text."""
-    features, label, right = _detections(homes)
-    chance = detector.weight(label, features)
-    confidence = [part.confidence(reading) for part in held]
-    sure = [c >= SURE for c in confidence]
-    found = sum(int(part.hit[s].sum()) for part, s in zip(held, sure, strict=True))
-    named, asked = sum(int(s.sum()) for s in sure), sum(int(p.asked.sum()) for p in held)
-    counts = [_counted(part, s) for part, s in zip(held, sure, strict=True)]
-    hit = np.concatenate([part.hit for part in held])
-    frames, errors = sum(len(home.seen) for home in homes), _calibration(chance, right)
+    """Return how good detections and what is held are, as lines of text.
+
+    Args:
+        homes: that were watched.
+        detectors: for each home, fitted on others.
+        held: per home, with each of ``APART_M``.
+        readings: for each home, fitted on others.
+    """
+    right = _detections(homes)[2]
+    chance = np.concatenate([_chances(*of) for of in zip(homes, detectors, strict=True)])
+    parts = [of[APART_M.index(r.apart_m)] for of, r in zip(held, readings, strict=True)]
+    both, whole = list(zip(parts, readings, strict=True)), joined(parts)
+    confidence = np.concatenate([part.confidence(reading) for part, reading in both])
+    sure, asked = confidence >= SURE, max(int(whole.asked.sum()), 1)
+    found = int(whole.hit[sure].sum())
+    inside = np.concatenate([part.inside(reading) for part, reading in both])[sure & whole.hit]
+    frames = sum(len(home.seen) for home in homes)
     lines = [
         f'homes {len(homes)}, frames {frames}, detections {len(right)}',
         f'detections: right {right.mean():.3f}, of the sure ones {_mean(right[chance > 0.5]):.3f}',
-        f'  calibration error {errors:.3f}',
-        f'things held: recall {found / max(asked, 1):.3f}, precision {found / max(named, 1):.3f}',
-        f'  counts {_mean(np.concatenate(counts)):.3f}',
-        f'  calibration error {_calibration(np.concatenate(confidence), hit):.3f}',
-        f'error of a centre: {reading.error_m:.3f} m and {reading.error_share:.3f} of the edge',
+        f'  calibration error {_calibration(chance, right):.3f}',
+        f'things held: recall {found / asked:.3f}, precision {_mean(whole.hit[sure]):.3f}',
+        f'  counts {_mean(_counted(whole, sure)):.3f}',
+        f'  calibration error {_calibration(confidence, whole.hit):.3f}',
+        f'  coverage of the 90 % intervals of their centres {_mean(inside):.3f}',
     ]
     return '\n'.join(lines)
+
+
+def _chances(home: Watched, detector: Detector) -> Array:
+    features, label, _ = _detections([home])
+    return detector.weight(label, features)
 
 
 def _counted(held: Held, sure: NDArray[np.bool_]) -> Array:

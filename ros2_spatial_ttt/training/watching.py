@@ -62,6 +62,7 @@ class Watched:
                 size=found.size,
                 yaw=found.yaw,
                 weight=detector.weight(found.label, found.features),
+                worth=detector.worth(found.label, found.features),
                 surface=self.surface[number],
                 free=np.zeros((0, 3)),
             )

@@ -18,7 +18,7 @@ import tiny_network as tiny
 
 from ros2_spatial_ttt.memory.measure import Perception
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
-from ros2_spatial_ttt.memory.state import MOST_CAMERAS, MemoryState
+from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.types import Region
 
 pytestmark = [pytest.mark.torch, pytest.mark.ort, pytest.mark.filterwarnings('ignore')]
@@ -95,20 +95,25 @@ def test_frames_without_depth_are_taken_and_write(make, feed, tour):
     assert memory.status().refused == {} and memory.status().tiles_resident > 0
 
 
-def test_state_bytes_stay_with_the_number_of_cameras(make, feed, tour):
-    memory = make()
+def test_state_bytes_do_not_depend_on_the_cameras_seen(make, feed, tour, later):
+    memory = make(cameras=2)
     fixed = memory.status().state_bytes
-    feed(memory, tour[:24])
-    assert memory.status().state_bytes == fixed
-    assert 0 < memory.status().state_bytes_used <= fixed
+    for number, camera in enumerate(('front', 'left', 'right')):
+        frames = [replace(later(frame, 60.0 * number), camera=camera) for frame in tour[:8]]
+        feed(memory, frames)
+        assert memory.status().state_bytes == fixed
+        assert 0 < memory.status().state_bytes_used <= fixed
+    assert list(memory.state.backbones) == ['left', 'right']
+    one = sum(2 * array.size for array in memory.runtime.initial_state().values())
+    assert make(cameras=3).state_bytes == fixed + one
 
 
 def test_no_more_than_so_many_cameras_have_a_state():
     state = MemoryState.empty(4)
-    for number in range(MOST_CAMERAS + 2):
-        state = state.with_backbone(str(number), {'x': np.zeros(1, np.float32)})
-    state = state.with_backbone('2', {'x': np.ones(1, np.float32)})
-    assert list(state.backbones) == [*map(str, range(3, MOST_CAMERAS + 2)), '2']
+    for number in range(6):
+        state = state.with_backbone(str(number), {'x': np.zeros(1, np.float32)}, most=4)
+    state = state.with_backbone('2', {'x': np.ones(1, np.float32)}, most=4)
+    assert list(state.backbones) == ['3', '4', '5', '2']
 
 
 def test_names_of_the_model_are_those_of_the_memory(make):

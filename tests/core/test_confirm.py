@@ -16,7 +16,7 @@ from ros2_spatial_ttt.memory.evidence import EvidenceBank, View
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
 from ros2_spatial_ttt.memory.reader import FieldPoints, Likeness
 from ros2_spatial_ttt.query import confirm
-from ros2_spatial_ttt.query.confirm import log_odds, matched, proposed_views, weighed
+from ros2_spatial_ttt.query.confirm import Match, Weighing, matched, proposed_views, weighed
 from ros2_spatial_ttt.query.search import Cut, Peak, example_windows, middle_cut
 from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Example, Query, QueryType, ResultCode
@@ -24,7 +24,7 @@ from ros2_spatial_ttt.types import Example, Query, QueryType, ResultCode
 pytestmark = pytest.mark.ort
 
 WINDOW = 48
-FOUND = (0.55, 11.0)
+WEIGHING = Weighing(bias=-18.0, agreement=8.0, look=13.0, half=0.55, slope=11.0, silent=-3.0)
 TOKEN = (7, 10)  # a token in the middle of the picture
 
 
@@ -72,8 +72,13 @@ def peak_at(point, score) -> Peak:
 
 def weigh(proposals, views, matches, places, likeness):
     return weighed(
-        proposals, views, matches, places, likeness, separation_m=0.5, found_score=FOUND
+        proposals, views, matches, places, likeness, separation_m=0.5, weighing=WEIGHING
     )
+
+
+def alike_all(windows):
+    """Stand for a network to which everything looks like the example."""
+    return np.ones(len(windows), np.float32)
 
 
 @pytest.mark.parametrize('change', ['none', 'brighter', 'turned', 'larger'])
@@ -87,7 +92,9 @@ def test_a_match_is_where_the_example_was_cut(prepared, bank, manifest, change):
         picture = np.clip(0.6 * picture + 70.0, 0, 255).astype(np.uint8)
     warp = cv2.getRotationMatrix2D((u, v), turn, grow)
     seen = cv2.warpAffine(picture, warp, picture.shape[1::-1])
-    best = matched(cut_at(seen, u, v), [View(keyframe, u + 10, v - 6)], manifest.grid)[0]
+    best = matched(cut_at(seen, u, v), [View(keyframe, u + 10, v - 6)], manifest.grid, alike_all)[
+        0
+    ]
     assert best.agreement > 0.9
     assert np.hypot(best.view.u - u, best.view.v - v) < 1.5
     token = TOKEN[0] * manifest.grid[1] + TOKEN[1]
@@ -106,7 +113,7 @@ def test_evidence_corrects_a_wrong_proposal(prepared, bank, manifest):
     proposals = [peak_at(wrong, 0.6), peak_at(truth + (0.0, 0.15, 0.0), 0.5)]
     views = proposed_views(bank, proposals, places, likeness, manifest.grid)
     guesses = [view for group in views for view in group]
-    matches = matched(cut_at(frame.image, u, v), guesses, manifest.grid)
+    matches = matched(cut_at(frame.image, u, v), guesses, manifest.grid, alike_all)
     best, *others = weigh(proposals, views, matches, places, likeness)
     assert best.confirmed and np.linalg.norm(best.peak.position - truth) < 0.05
     assert best.confidence > 0.5 > max(other.confidence for other in others)
@@ -114,9 +121,8 @@ def test_evidence_corrects_a_wrong_proposal(prepared, bank, manifest):
 
 def test_a_match_where_the_field_holds_no_surface_does_not_count(prepared, bank, manifest):
     u, v = token_pixel(manifest, *TOKEN)
-    matches = matched(
-        cut_at(prepared[0].image, u, v), [View(bank.keyframes[0], u, v)], manifest.grid
-    )
+    cut, view = cut_at(prepared[0].image, u, v), View(bank.keyframes[0], u, v)
+    matches = matched(cut, [view], manifest.grid, alike_all)
     assert matches[0].agreement > 0.95
     far = matches[0].point + (2.0, 0.0, 0.0)
     findings = weigh([peak_at(far, 0.6)], [[]], matches, surface(far), alike(0.6))
@@ -128,18 +134,74 @@ def test_a_proposal_that_no_keyframe_sees_is_as_sure_as_before():
     places, likeness = surface((0, 0, 0)), alike(0.6)
     unseen = weigh([peak], [[]], [], places, likeness)[0]
     silent = weigh([peak], [view], [], places, likeness)[0]
-    assert unseen.log_odds == log_odds(0.6, FOUND, None) > silent.log_odds
+    assert unseen.log_odds == WEIGHING.of_field(0.6) > silent.log_odds
 
 
-def test_more_agreement_is_more_sure():
-    odds = [log_odds(0.55, FOUND, agreement) for agreement in (-1.0, 0.3, 0.7, 0.9, 0.99)]
-    assert odds == sorted(odds) and odds[0] == odds[1] < 0.0 < odds[-1]
+def match_at(point, *, agreement=0.9, look=0.9, aligned=True) -> Match:
+    return Match(np.asarray(point, float), View(None, 0.0, 0.0), agreement, look, aligned)
+
+
+def test_more_agreement_and_likeness_are_more_sure():
+    places, likeness = surface((0, 0, 0)), alike(0.5)
+
+    def odds(**parts):
+        return weigh([], [], [match_at((0, 0, 0), **parts)], places, likeness)[0].log_odds
+
+    by_agreement = [odds(agreement=value) for value in (0.5, 0.7, 0.9, 0.99)]
+    by_look = [odds(look=value) for value in (-0.5, 0.3, 0.7, 0.95)]
+    assert by_agreement == sorted(by_agreement) and by_look == sorted(by_look)
+    assert by_look[0] < 0.0 < by_look[-1]
+
+
+def test_what_looks_alike_wins_over_what_only_correlates():
+    """Planks agree with planks wherever they lie; the network tells them apart."""
+    places, likeness = surface((0, 0, 0), (3, 0, 0)), alike(0.5, 0.5)
+    planks = match_at((0, 0, 0), agreement=0.97, look=0.6)
+    same = match_at((3, 0, 0), agreement=0.85, look=0.9)
+    first, second = weigh([], [], [planks, same], places, likeness)
+    assert first.match is same and second.match is planks
+    assert first.confidence > 0.5 > second.confidence
+
+
+def test_a_match_that_was_not_aligned_confirms_nothing(prepared, bank, manifest):
+    """A look alone may say where it is; then no keyframe is called a witness."""
+    cut = cut_at(np.zeros_like(prepared[0].image), 160.0, 120.0)
+    noise = np.random.default_rng(3).integers(0, 255, cut.window.shape).astype(np.uint8)
+    views = [View(keyframe, 160.0, 120.0) for keyframe in bank.keyframes]
+    found = matched(replace(cut, window=noise), views, manifest.grid, alike_all)
+    assert found and not any(match.aligned for match in found)
+    findings = weigh(
+        [], [], found, surface(*[match.point for match in found]), alike(*[0.9] * len(found))
+    )
+    assert findings and not any(finding.confirmed for finding in findings)
+
+
+def test_the_network_looks_at_what_was_found_there(prepared, bank, manifest):
+    """The windows that it gets show the example, as large as in the example."""
+    u, v = token_pixel(manifest, *TOKEN)
+    cut, seen = cut_at(prepared[0].image, u, v), []
+    views = [View(bank.keyframes[0], u + 6, v)]
+    matched(cut, views, manifest.grid, lambda windows: seen.append(windows) or alike_all(windows))
+    coarse, fine = seen
+    for windows in (coarse, fine):
+        assert windows.shape == (1, WINDOW, WINDOW, 3) and windows.dtype == np.uint8
+    # But for the keyframe's compression.
+    assert np.abs(fine[0].astype(float) - cut.window).mean() < 12.0
+
+
+def test_a_model_may_bring_its_own_weighing(manifest):
+    own = replace(manifest, detector={'confirm.look': 20.0, 'read.bias': 1.0})
+    weighing = Weighing.from_manifest(own)
+    assert weighing.look == 20.0 and weighing.agreement == Weighing.agreement
+    assert (weighing.half, weighing.slope) == manifest.found_score
+    again = replace(manifest, detector=WEIGHING.to_manifest())
+    assert Weighing.from_manifest(again) == WEIGHING
 
 
 def test_a_plain_picture_matches_nothing(bank, manifest):
     plain = Cut(np.full((WINDOW, WINDOW, 3), 90, np.uint8), (23.5, 23.5))
-    found = matched(plain, [View(bank.keyframes[0], 160.0, 120.0)], manifest.grid)
-    assert all(match.agreement < 0.5 for match in found)
+    found = matched(plain, [View(bank.keyframes[0], 160.0, 120.0)], manifest.grid, alike_all)
+    assert not any(match.aligned for match in found)
 
 
 def test_the_work_is_bounded_however_many_guesses_and_keyframes(
@@ -157,8 +219,10 @@ def test_the_work_is_bounded_however_many_guesses_and_keyframes(
         for v in range(40, 220, 40)
     ]
     assert len(everywhere) > 100
-    matched(cut, everywhere, manifest.grid)
+    looked = []
+    matched(cut, everywhere, manifest.grid, lambda w: looked.append(len(w)) or alike_all(w))
     assert 0 < len(calls) <= 12
+    assert looked[0] <= len(everywhere) and looked[1] <= 12
     many = [peak_at((x, 0, 1), 0.5) for x in np.linspace(-2, 2, 50)]
     places = surface(*[peak.position for peak in many])
     views = proposed_views(bank, many, places, alike(*[0.5] * 50), manifest.grid)

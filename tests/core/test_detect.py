@@ -103,6 +103,21 @@ def test_probability_follows_the_weights_and_the_name():
     assert found.weight == pytest.approx([1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(3.0))])
 
 
+def test_a_vote_of_a_sure_look_at_much_of_a_thing_counts_most():
+    sure = replace(DETECTOR, weights=(2.0, *[0.0] * (len(FEATURES) - 1)))
+    unsure = replace(DETECTOR, weights=(0.0, *[0.0] * (len(FEATURES) - 1)))
+    much, little = scene(bed()), scene(bed(rows=(2, 3), columns=(0, 2)))
+    worth = {
+        (look, d.weights[0]): detections(tokens, 0, d).worth[0]
+        for look, tokens in (('much', much), ('little', little))
+        for d in (sure, unsure)
+    }
+    assert worth['much', 2.0] == 1.0
+    # Half as likely to be right is far less than half the vote.
+    assert worth['little', 0.0] < 0.2 * worth['little', 2.0]
+    assert worth['little', 2.0] < 0.5 * worth['much', 2.0]
+
+
 def test_constants_go_through_a_manifest():
     own = replace(DETECTOR, apart=0.21, names=(0.5, -0.5, 0.0))
     manifest = SimpleNamespace(grid=GRID, labels=LABELS, detector=own.to_manifest(LABELS))

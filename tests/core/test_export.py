@@ -82,7 +82,7 @@ def test_a_model_of_other_sizes_runs(folder):
     values = np.ones((5, manifest.appearance_channels), np.float32)
     points, weights = np.zeros((5, 3), np.float32), np.ones(5, np.float32)
     after = runtime.update('appearance', state, points, values, weights)
-    assert float(runtime.read('appearance', after, points[:1])[0, 0]) > 0.5
+    assert float(runtime.read('appearance', after.weight, points[:1])[0, 0]) > 0.5
 
 
 def test_the_update_is_one_local_function_that_the_graph_calls_once(graph):

@@ -33,6 +33,9 @@ QUESTIONS = [
     ('where is the nearest chair', QueryType.NEAREST, ('chair',)),
     ('what is the closest exit?', QueryType.NEAREST, ('exit',)),
     ('where am I?', QueryType.RELOCALIZE, ()),
+    ('Where was this picture taken?', QueryType.RELOCALIZE, ()),
+    ('where is that photo from', QueryType.RELOCALIZE, ()),
+    ('where is the picture?', QueryType.LOCATE, ('picture',)),
     ('what is there?', QueryType.DESCRIBE, ()),
     ('describe this', QueryType.DESCRIBE, ()),
 ]

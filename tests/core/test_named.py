@@ -212,6 +212,21 @@ def test_without_weights_nothing_is_known(make):
     assert ask(memory, QueryType.LOCATE, 'chair').code == ResultCode.NOT_FOUND
 
 
+def poor(one, worth):
+    return replace(one, worth=np.full(len(one.labels), worth))
+
+
+@pytest.mark.parametrize(('worth', 'name'), [(1.0, 'shelf'), (0.05, 'table')])
+def test_many_poor_looks_do_not_outvote_a_few_good_ones(make, worth, name):
+    """A table that is then taken for a shelf in twice as many frames, from afar."""
+    wrong = panorama((replace(TABLE, label='shelf'),), frames=64, begin_s=60.0)
+    memory = fed(make(), panorama((TABLE,), frames=32))
+    fed(memory, [poor(one, worth) for one in wrong])
+    other = {'shelf': 'table', 'table': 'shelf'}[name]
+    assert ask(memory, QueryType.COUNT, name).value == 1.0
+    assert ask(memory, QueryType.COUNT, other).value == 0.0
+
+
 GOOD = percept(FLAT, look_from(0.0, 0.0, 0.0), START)
 BAD = {
     'unknown name': (replace(GOOD, labels=('unicorn', *GOOD.labels[1:])), 'set votes.labels'),
@@ -219,6 +234,8 @@ BAD = {
     'flat points': (replace(GOOD, surface=GOOD.surface[:, :2]), 'surface must be'),
     'not finite': (replace(GOOD, centre=GOOD.centre * np.nan), 'centre holds numbers'),
     'negative weight': (replace(GOOD, weight=-GOOD.weight), 'must not be negative'),
+    'negative worth': (replace(GOOD, worth=-GOOD.weight), 'must not be negative'),
+    'one worth too few': (replace(GOOD, worth=GOOD.weight[1:]), 'worth of 2 things'),
     'no pose': (replace(GOOD, map_T_camera=np.full((4, 4), np.nan)), 'must be (4, 4)'),
 }
 
@@ -295,6 +312,20 @@ def test_confidence_and_error_follow_the_reading():
     assert np.diag(thing.peak.covariance) == pytest.approx(3 * [0.03**2 + 0.04**2])
     assert Reading.from_manifest(reading.to_manifest()) == reading
     assert Reading.from_manifest({}) == Reading()
+
+
+def test_a_name_that_is_often_mistaken_is_trusted_less():
+    beliefs = believed(('shelf', 0, 0, WIDE, 0.5), ('table', 5, 0, WIDE, 0.5))
+    doubtful = {LABELS.index('shelf'): -2.0}
+    reading = Reading(names=tuple(doubtful.get(n, 0.0) for n in range(len(LABELS))))
+    of = {name: LABELS.index(name) for name in ('shelf', 'table')}
+    (shelf,), (table,) = (named_things(beliefs, of[name], reading=reading) for name in of)
+    assert log_odds(shelf.confidence) == pytest.approx(log_odds(table.confidence) - 2.0)
+    assert Reading.from_manifest(reading.to_manifest(LABELS), LABELS) == reading
+
+
+def log_odds(probability):
+    return np.log(probability / (1.0 - probability))
 
 
 def test_an_interval_is_as_wide_as_its_doubt():

@@ -1,8 +1,9 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The update rule in three forms: float64 token loop, torch, the exported graph.
+"""The update rule in four forms: float64 token loop, torch, the exported graph, the runtime.
 
-Every form is compared with the oracle, not with its neighbour.
+Every form is compared with the oracle, not with its neighbour. Torch and the graph take a few
+steps of conjugate gradients, the runtime solves exactly; the oracle does both.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ TOLERANCE = {
 }
 
 
-def oracle_update(manifest, omega):
-    rule = {**manifest.rule, 'steps': int(manifest.rule['steps'])}
+def steps_of(manifest, form: str) -> int | None:
+    """Return the steps that a form takes towards the solution; None = it solves exactly."""
+    return None if form == 'ort' else int(manifest.rule['steps'])
+
+
+def oracle_update(manifest, omega, steps):
+    rule = {**manifest.rule, 'steps': steps}
 
     def update(state, points, values, weights):
         return oracle.field_update(state, points, values, weights, omega=omega, **rule)
@@ -37,7 +43,7 @@ def oracle_update(manifest, omega):
     return update
 
 
-def torch_update(manifest, omega):
+def torch_update(manifest, kind, omega):
     torch = pytest.importorskip('torch')
     from ros2_spatial_ttt.training.field_layers import FieldRule, FieldUpdate
 
@@ -51,12 +57,28 @@ def torch_update(manifest, omega):
     return update
 
 
-def ort_update(manifest, kind):
+def graph_update(manifest, kind, omega):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    path = str(manifest.folder / f'{kind}_update.onnx')
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+
+    def update(state, points, values, weights):
+        feed = {f'state/{name}': tensor for name, tensor in state.tensors().items()}
+        feed |= {'points': points, 'values': values, 'weights': weights, 'omega': omega}
+        return FieldState(*session.run(None, feed))
+
+    return update
+
+
+def ort_update(manifest, kind, omega):
     pytest.importorskip('onnxruntime')
     from ros2_spatial_ttt.runtime.ort import OrtRuntime
 
     runtime = OrtRuntime(manifest, threads=1)
     return lambda state, *samples: runtime.update(kind, state, *samples)
+
+
+FORMS = {'torch': torch_update, 'graph': graph_update, 'ort': ort_update}
 
 
 @pytest.fixture(params=KINDS)
@@ -77,18 +99,27 @@ def channels(manifest, kind):
 
 
 @pytest.fixture(
-    params=[pytest.param('torch', marks=torch_tier), pytest.param('ort', marks=ort_tier)]
+    params=[
+        pytest.param('torch', marks=torch_tier),
+        pytest.param('graph', marks=ort_tier),
+        pytest.param('ort', marks=ort_tier),
+    ]
 )
-def update(request, manifest, kind, omega):
+def form(request):
     """The form under test."""
-    if request.param == 'torch':
-        return torch_update(manifest, omega)
-    return ort_update(manifest, kind)
+    return request.param
 
 
 @pytest.fixture
-def reference(manifest, omega):
-    return oracle_update(manifest, omega)
+def update(form, manifest, kind, omega):
+    return FORMS[form](manifest, kind, omega)
+
+
+@pytest.fixture
+def reference(request, manifest, omega):
+    """The token loop, with as many steps as the form under test where there is one."""
+    tested = request.getfixturevalue('form') if 'form' in request.fixturenames else 'graph'
+    return oracle_update(manifest, omega, steps_of(manifest, tested))
 
 
 def samples(rng, count: int, channels: int, *, masked: float = 0.3):
@@ -157,8 +188,8 @@ def test_inputs_are_not_changed(update, reference, omega, channels, rng):
     state = used_state(rng, omega, channels, reference)
     chunk = samples(rng, 64, channels)
     before = [array.copy() for array in (*state.tensors().values(), *chunk)]
-    for form in (update, reference):
-        form(state, *chunk)
+    for one in (update, reference):
+        one(state, *chunk)
         for array, old in zip((*state.tensors().values(), *chunk), before, strict=True):
             assert np.array_equal(array, old)
 
@@ -224,6 +255,6 @@ def test_reading_equals_the_oracle(manifest, reference, kind, omega, channels, r
 
     state = used_state(rng, omega, channels, reference)
     points = samples(rng, count, channels)[0]
-    got = OrtRuntime(manifest, threads=1).read(kind, state, points)
+    got = OrtRuntime(manifest, threads=1).read(kind, state.weight, points)
     # One float32 product of D features: rounding only.
-    assert np.allclose(got, oracle.field_read(state, points, omega=omega), atol=2e-5)
+    assert np.allclose(got, oracle.field_read(state.weight, points, omega=omega), atol=2e-5)

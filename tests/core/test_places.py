@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,6 +50,14 @@ def test_over_capacity_the_longest_unseen_places_go():
     table = merged(table, [(*cell(0), 200)], capacity=4)
     assert sorted(table.last_ns) == [103, 104, 105, 200]
     assert len(merged(table, [(*cell(9), 300)], capacity=4)) == 4
+
+
+def test_points_are_kept_to_the_millimetre_and_counts_as_far_as_they_go():
+    table = merged(PlaceTable.empty(), [(1.23456, -0.98765, 0.00049, 1)])
+    assert np.abs(table.point[0] - (1.23456, -0.98765, 0.00049)).max() <= 0.0005 + 1e-6
+    full = replace(table, count=np.full(1, 65535, np.uint16))
+    assert merged(full, [(1.235, -0.988, 0.0, 2)]).count.tolist() == [65535]
+    assert table.nbytes == 24
 
 
 def test_nothing_merged_is_nothing_changed():

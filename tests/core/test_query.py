@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from ros2_spatial_ttt.geometry import transform_points
+from ros2_spatial_ttt.query import intervals
 from ros2_spatial_ttt.query.engine import MOST_RESULTS
 from ros2_spatial_ttt.sim.room import boxes
-from ros2_spatial_ttt.types import Example, Query, QueryType, Region, ResultCode
+from ros2_spatial_ttt.types import Example, Instance, Query, QueryType, Region, ResultCode
 
 pytestmark = pytest.mark.ort
 
@@ -392,7 +393,7 @@ def bad_requests(image):
             replace(good, type=QueryType.DIRECTION),
             'DIRECTION needs a viewpoint',
         ),
-        'relocalize': (Query(QueryType.RELOCALIZE), 'RELOCALIZE is not offered'),
+        'relocalize': (Query(QueryType.RELOCALIZE), 'RELOCALIZE needs one picture'),
         'nonsense': (Query(QueryType.AUTO, text='colourless green ideas'), 'cannot understand'),
         'a name in words': (Query(QueryType.AUTO, text='where is the chair?'), "label 'chair'"),
     }
@@ -442,3 +443,24 @@ def test_a_defect_is_an_answer_not_an_exception(room, example, caplog):
     answer = room.query(broken)
     assert answer.code == ResultCode.INTERNAL and 'report the log' in answer.message
     assert 'Traceback' in caplog.text
+
+
+@pytest.mark.parametrize('confidence', [0.95, 0.7, 0.3])
+def test_who_may_mean_the_wrong_thing_says_so_in_every_interval(confidence):
+    """What is unsure has intervals that hold 90 % of the errors, those of another thing too."""
+    thing = Instance(1, 'chair', np.array([2.0, 0, 0]), 1e-4 * np.eye(3), np.ones(3), 1.0, 1, 1, 1)
+    unsure = replace(thing, confidence=confidence)
+    here = np.zeros(3)
+    pairs = [
+        (intervals.range_interval(one, here, sure=one.confidence) for one in (thing, unsure)),
+        (intervals.bearing_interval(one, 0.3, 2.0) for one in (thing, unsure)),
+        (intervals.edge_interval(one) for one in (thing, unsure)),
+        (intervals.gap_interval(thing, replace(one, id=2)) for one in (thing, unsure)),
+    ]
+    for sure, doubtful in pairs:
+        assert doubtful[0] <= sure[0] and doubtful[1] >= sure[1]
+        # Up to one in ten may be wrong: then the interval need not hold the other thing.
+        wide = doubtful[1] - sure[1] > 0.2
+        assert wide == (confidence < 0.9)
+    low, high = intervals.bearing_interval(unsure, 0.3, 2.0)
+    assert 0.3 - np.pi <= low < 0.3 < high <= 0.3 + np.pi

@@ -173,13 +173,36 @@ def test_wrong_request(shared, tour, case):
     assert (after.state_hash, after.state_bytes) == (before.state_hash, before.state_bytes)
 
 
-@pytest.mark.parametrize('kind', ['COUNT', 'SIZE', 'ORDER', 'RELOCALIZE'])
+@pytest.mark.parametrize('kind', ['COUNT', 'SIZE', 'ORDER'])
 def test_type_that_cannot_be_answered_says_so(shared, tour, kind):
     answer = shared.query(
         type=getattr(Request, kind), image=picture(tour), viewpoint=viewpoint(0.0)
     )
     assert answer.result_code == Response.BAD_REQUEST
     assert len(answer.message) > 20
+
+
+def test_where_a_picture_was_taken(shared, tour):
+    """A whole picture of the node's own camera, by the CameraInfo that the node has of it."""
+    frame = tour[4]
+    answer = shared.query(type=Request.RELOCALIZE, image=picture(tour))
+    assert answer.result_code == Response.OK, answer.message
+    camera = answer.objects[0]
+    assert np.linalg.norm(positions(answer)[:3] - frame.map_T_camera[:3, 3]) < 0.1
+    covariance = np.array(camera.pose.covariance).reshape(6, 6)
+    assert np.all(np.linalg.eigvalsh(covariance) > 0.0)
+    assert answer.unit == 'm' and 0.0 == answer.value_low < answer.value == answer.value_high
+    assert camera.evidence.data and camera.label == 'camera'
+
+
+def test_where_a_picture_of_another_camera_was_taken(shared, tour):
+    """The node has no CameraInfo of it, and a cropped picture does not fit the one it has."""
+    foreign = picture(tour, header=Header(frame_id='telephone'))
+    cropped = picture(tour, height=60, data=array.array('B', tour[4].colour[:60].tobytes()))
+    for image, part in ((foreign, 'CameraInfo'), (cropped, 'aspect'), (Image(), 'picture')):
+        answer = shared.query(type=Request.RELOCALIZE, image=image)
+        assert answer.result_code == Response.BAD_REQUEST
+        assert part in answer.message
 
 
 def test_direction_of_an_example_and_size_of_the_room(shared, tour):
@@ -274,6 +297,7 @@ def test_question_beyond_the_limit_is_busy():
         Frames(None, map_frame='map', follow=False, required=False),
         newest_pose=lambda: None,
         max_age_s=1.0,
+        intrinsics=lambda _frame: None,
         at_once=1,
         on_answer=lambda _: None,
         log=None,

@@ -116,6 +116,42 @@ def test_recall_orders_things_by_when_they_were_seen_beside_each_landmark() -> N
     assert respond(question, source(*mugs, thing('mug', -1.0, 0, seen_s=40))).choice == -1
 
 
+def test_the_best_guess_of_a_system_is_where_something_is_if_none_is_sure() -> None:
+    places = {'a': thing('a', 0, 0), 'b': thing('b', 1, 0, confidence=0.3)}
+
+    def answer(query: Query) -> Answer:
+        if query.type == QueryType.DIRECTION:
+            return Answer(ResultCode.OK, value=0.3, confidence=0.6)
+        name = query.labels[0]
+        guess = replace(NOTHING, instances=(places[name], thing(name, 9, 9, confidence=0.1)))
+        return found(places[name]) if name == 'a' else guess
+
+    question = ask('relative_direction_easy', 'a', 'b', 'c', **choices(('right',), ('left',)))
+    response = respond(question, answer)
+    assert (response.choice, response.confidence) == (1, 0.3)
+    # What was never observed has no guess.
+    unseen = Answer(ResultCode.NEVER_OBSERVED, instances=(places['b'],))
+    assert respond(question, lambda query: unseen).choice == -1
+
+
+def test_recall_takes_as_many_places_as_the_question_says_there_were() -> None:
+    spots = {'a': 0.0, 'b': 5.0, 'c': 10.0}
+    unsure = {'confidence': 0.2}
+    mugs = [
+        thing('mug', 0.5, 0, seen_s=30),
+        thing('mug', 5.5, 0, seen_s=10, **unsure),
+        thing('mug', 10.5, 0, seen_s=40, **unsure),
+    ]
+
+    def answer(query: Query) -> Answer:
+        name = query.labels[0]
+        return found(*mugs, value=1.0) if name == 'mug' else found(thing('x', spots[name], 0))
+
+    assert (
+        respond(ask('recall_place', 'mug', 'a', 'b', 'c', **choices(*CHOICES)), answer).choice == 0
+    )
+
+
 def test_number_is_in_the_unit_of_the_question_with_its_interval() -> None:
     answer = Answer(ResultCode.OK, value=1.2, value_low=1.0, value_high=1.5, confidence=0.7)
     response = respond(ask('object_size', 'bed', unit='cm'), lambda query: answer)

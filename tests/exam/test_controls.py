@@ -13,16 +13,22 @@ from toy_room import FURNITURE, LABELS, SECOND, Thing, ask, fed, look, walk
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
 from ros2_spatial_ttt.exam.patch.pictures import cut_patches
-from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext
+from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext, controls
 from ros2_spatial_ttt.exam.systems.controls import (
     AlteredMemory,
     with_other_weights,
     with_shuffled_weights,
     without_weights,
 )
+from ros2_spatial_ttt.exam.systems.eyes import open_eyes
 from ros2_spatial_ttt.exam.systems.memory import muon_config
+from ros2_spatial_ttt.memory.field import PackedField
+from ros2_spatial_ttt.memory.state import state_hash
 from ros2_spatial_ttt.memory.votes import empty_votes
+from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.sim.room import boxes
+from ros2_spatial_ttt.sim.sensor import CLEAN, REALISTIC
+from ros2_spatial_ttt.sim.world import CATEGORIES
 from ros2_spatial_ttt.types import Example, Frame, Query, QueryType, ResultCode
 
 
@@ -101,7 +107,10 @@ def test_controls_keep_places_and_change_every_field(config):
 def test_muon_has_the_bytes_that_curvature_takes(config):
     muon = muon_config(config, config.votes.names)
     assert muon.votes.rule == 'muon'
-    own, published = (empty_votes(c.votes).nbytes for c in (config, muon))
+    own, published = (
+        PackedField.of(empty_votes(c.votes), c.votes.ridge, forgets=True).nbytes
+        for c in (config, muon)
+    )
     assert 0.98 * own < published <= own
     system = SYSTEMS['muon'](SystemContext(memory_config=config))
     assert counts(fed(system, walk(24)))['table'] == 1.0
@@ -117,10 +126,14 @@ def test_with_pixels_unlimited_is_a_store_of_features(config):
     picture = Example(np.zeros((96, 96, 3), np.uint8))
     asked = Query(QueryType.LOCATE, examples=(picture,))
     assert store.query(asked).code == ResultCode.NEVER_OBSERVED
+    eyes = open_eyes(config, open_runtime(config.model, config.backend, threads=1))
     for number, pose in enumerate(boxes.make_tour(scene, 200, 3)[:3]):
         colour, depth_m, _ = boxes.render(scene, camera, pose)
-        frame = Frame('camera', 1 + number, colour, depth_m, camera, pose)
-        store.observe_frame(frame)
+        frame = Frame('camera', number * 5 * 10**8, colour, depth_m, camera, pose)
+        assert not eyes.percepts(frame), 'a chunk is not full yet'
+    *percepts, looks = eyes.flush()
+    assert len(percepts) == 3 and len(looks.points) == sum(len(p.surface) for p in percepts)
+    store.observe_looks(looks)
     patch = cut_patches(frame, 2, count=1, seed=0)[0]
     found = store.query(replace(asked, examples=(Example(patch.picture),)))
     assert found.code == ResultCode.OK
@@ -130,3 +143,18 @@ def test_with_pixels_unlimited_is_a_store_of_features(config):
     np.testing.assert_array_equal(same.instances[0].position, found.instances[0].position)
     assert ask(store, QueryType.LOCATE, 'chair').code == ResultCode.BAD_REQUEST
     assert store.stored_bytes > 0
+
+
+@pytest.mark.ort
+def test_the_other_home_is_seen_by_the_same_sensor(config, monkeypatch):
+    pytest.importorskip('mujoco', reason='homes need MuJoCo')
+    monkeypatch.setattr(controls, '_DONOR_MINUTES', 0.2)
+    config = replace(config, votes=replace(config.votes, labels=','.join(CATEGORIES)))
+
+    def donated(sensor):
+        state = controls.donor_state(config, 11, perception='oracle', sensor=sensor)
+        return controls.donor_state(config, 11, perception='oracle', sensor=sensor), state
+
+    (clean, again), (noisy, _) = (donated(sensor) for sensor in (CLEAN, REALISTIC))
+    assert clean is again, 'made once for all homes of a process'
+    assert clean.tiles and state_hash(clean) != state_hash(noisy)

@@ -77,6 +77,7 @@ def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
             'seeds -1..3',
         ),
         (('--systems', 'memory,psychic'), '--systems: psychic unknown, expected some of memory'),
+        (('--fit',), '--fit: --first-seed 100000 is for publishing numbers; expected one of 0..'),
         (('--via', 'ros', '--ray', 'local'), '--ray and --via ros'),
         (('--pose-noise', '-0.1'), '--pose-noise: expected 0..1 m, got -0.1'),
         (('--pose-noise', 'nan'), '--pose-noise: expected 0..1 m, got nan'),
@@ -193,6 +194,7 @@ def test_other_options_are_other_results() -> None:
         dataclasses.replace(base, pose_noise_m=0.02),
         dataclasses.replace(base, depth=False),
         dataclasses.replace(base, sets=('vsi',)),
+        dataclasses.replace(base, thresholds=(('voxel', 0.4),)),
     ]
     digests = {options.digest() for options in [base, *others]}
     assert len(digests) == 1 + len(others)

@@ -20,11 +20,14 @@ from ros2_spatial_ttt.config import MemoryConfig  # noqa: E402
 from ros2_spatial_ttt.exam import homes  # noqa: E402
 from ros2_spatial_ttt.exam.options import HomeOptions  # noqa: E402
 from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext  # noqa: E402
-from ros2_spatial_ttt.exam.systems.eyes import ModelEyes, open_eyes  # noqa: E402
+from ros2_spatial_ttt.exam.systems.eyes import Looks, ModelEyes, Seen, open_eyes  # noqa: E402
+from ros2_spatial_ttt.geometry import transform_points  # noqa: E402
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory  # noqa: E402
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame  # noqa: E402
 from ros2_spatial_ttt.resources import model_directory  # noqa: E402
+from ros2_spatial_ttt.runtime import Runtime, open_runtime  # noqa: E402
 from ros2_spatial_ttt.runtime.base import load_manifest  # noqa: E402
+from ros2_spatial_ttt.runtime.ort import OrtRuntime  # noqa: E402
 from ros2_spatial_ttt.sim.episode import make_episode  # noqa: E402
 from ros2_spatial_ttt.sim.percepts import percepts  # noqa: E402
 from ros2_spatial_ttt.sim.room import boxes  # noqa: E402
@@ -84,8 +87,16 @@ def test_chunks_are_those_of_the_memory():
 
 def test_a_model_tells_what_it_sees_of_every_frame():
     frames = list(boxes.frames(3, 8, width=160, height=120))
-    eyes = open_eyes(CONFIG)
-    told = [percept for frame in frames for percept in eyes.percepts(frame)] + eyes.flush()
+    eyes = open_eyes(CONFIG, open_runtime(CONFIG.model, CONFIG.backend, threads=1))
+    seen = [item for frame in frames for item in eyes.percepts(frame)] + eyes.flush()
+    told = [item for item in seen if isinstance(item, Percept)]
+    looks = [item for item in seen if not isinstance(item, Percept)]
+    surface = [transform_points(p.map_T_camera, p.surface) for p in told]
+    np.testing.assert_allclose(
+        np.concatenate([look.points for look in looks]), np.concatenate(surface), atol=1e-6
+    )
+    norms = np.concatenate([np.linalg.norm(look.embedding, axis=1) for look in looks])
+    assert len(norms) == sum(map(len, surface)) and norms.min() > 0.5
     assert [percept.stamp_ns for percept in told] == [frame.stamp_ns for frame in frames]
     for percept, frame in zip(told, frames, strict=True):
         ahead = percept.surface[:, 2]
@@ -111,15 +122,18 @@ def all_seeing(monkeypatch: pytest.MonkeyPatch):
     """A model that sees what the perfect detector says; returns the chunks that it looked at."""
     looked: list[list[int]] = []
 
-    def eyes_of(config: MemoryConfig) -> ModelEyes:
+    def eyes_of(config: MemoryConfig, runtime: Runtime) -> ModelEyes:
         episode = make_episode(SEED, minutes=0.4, rooms=1)
         truth = {percept.stamp_ns: percept for percept in percepts(episode)}
+        manifest = load_manifest(model_directory(config.model))
+        width = manifest.embedding
 
-        def look(chunk: list[PreparedFrame]) -> list[Percept]:
+        def look(chunk: list[PreparedFrame]) -> list[Seen]:
             looked.append([frame.stamp_ns for frame in chunk])
-            return [truth[frame.stamp_ns] for frame in chunk]
+            looks = Looks(chunk[-1].stamp_ns, np.zeros((1, 3)), np.ones((1, width), np.float32))
+            return [*(truth[frame.stamp_ns] for frame in chunk), looks]
 
-        return ModelEyes(config, load_manifest(model_directory(config.model)), look)
+        return ModelEyes(config, manifest, look)
 
     monkeypatch.setattr(homes, 'open_eyes', eyes_of)
     monkeypatch.setattr(homes, 'model_labels', lambda model: CATEGORIES)
@@ -146,3 +160,34 @@ def test_every_store_gets_what_the_model_sees(all_seeing, renderer: str):
         assert result.systems[system].stored_bytes > 0
     assert answered('unlimited', 'locate_picture') == 1.0
     assert answered('voxel', 'locate_picture') == 0.0
+
+
+@pytest.mark.sim
+def test_a_chunk_is_encoded_once_whoever_lives_on_it(monkeypatch, renderer: str):
+    encoded: list[int] = []
+    states: dict[str, list[str]] = {}
+    encode, result = OrtRuntime.encode, homes._Candidate.result
+
+    def counted(self: OrtRuntime, chunk, state):
+        encoded.append(int(chunk.frame_valid.sum()))
+        return encode(self, chunk, state)
+
+    def hashed(self):
+        memory = getattr(self._system, 'memory', None)
+        if memory is not None:
+            states.setdefault(self.name, []).append(memory.status(with_hash=True).state_hash)
+        return result(self)
+
+    monkeypatch.setattr(OrtRuntime, 'encode', counted)
+    monkeypatch.setattr(homes._Candidate, 'result', hashed)
+    options = HomeOptions(
+        sets=('verdict',), minutes=0.2, rooms=1, perception='model', systems=('memory',)
+    )
+    frames = homes.examine_home(SEED, options).frames
+    assert sum(encoded) <= frames
+    chunks, alone = encoded.copy(), states.pop('memory')
+    encoded.clear()
+    more = dataclasses.replace(options, systems=('memory', 'muon', 'voxel', 'unlimited'))
+    homes.examine_home(SEED, more)
+    assert encoded == chunks
+    assert states['memory'] == alone, 'others take nothing away from it'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ros2_spatial_ttt.exam import report
+from ros2_spatial_ttt.exam import report, summary
 
 
 def test_json_is_flat_sorted_and_strict(tmp_path: Path) -> None:
@@ -39,3 +39,17 @@ def test_numbers_for_people() -> None:
     assert report.format_number(0.256) == '0.26'
     sizes = [report.format_bytes(n) for n in (0, 512, 4_300, 80_000_000, 2_000_000_000)]
     assert sizes == ['–', '512 B', '4.3 kB', '80.0 MB', '2.0 GB']
+
+
+def test_further_tables_hold_every_kind_that_was_asked_and_the_intervals() -> None:
+    results = {'vsi.object_count': 0.5, 'vsi.object_count.low': 0.4, 'vsi.object_count.high': 0.6}
+    results |= {f'control.reset.{key}': 0.0 for key in results}
+    table = summary.further_tables(results, ('memory', 'reset', 'blind'))
+    lines = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
+    assert lines[0] == ['system', 'object count']
+    assert lines[2:] == [
+        ['memory', '0.50 [0.40, 0.60]'],
+        ['control: reset', '0.00 [0.00, 0.00]'],
+        ['blind', '–'],
+    ]
+    assert summary.further_tables({}, ('memory',)) == ''

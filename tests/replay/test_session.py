@@ -15,7 +15,7 @@ from ros2_spatial_ttt.replay.bag import Bag  # noqa: E402
 from ros2_spatial_ttt.ros import session  # noqa: E402
 from ros2_spatial_ttt.ros.messages import fill_response  # noqa: E402
 from ros2_spatial_ttt.ros.requests import query_from_request  # noqa: E402
-from ros2_spatial_ttt.sim.room.boxes import look  # noqa: E402
+from ros2_spatial_ttt.sim.room.boxes import camera_intrinsics, look  # noqa: E402
 from ros2_spatial_ttt.types import (  # noqa: E402
     Answer,
     Example,
@@ -48,8 +48,15 @@ def test_a_question_arrives_as_it_was_asked():
         max_results=4,
     )
     frames = SimpleNamespace(map_frame='map', map_T=lambda name, stamp_ns=0: np.eye(4))
-    got = query_from_request(session.request_from_query(asked), frames, here=lambda: None)
+    camera = camera_intrinsics(64, 48)
+    got = query_from_request(
+        session.request_from_query(asked),
+        frames,
+        here=lambda: None,
+        intrinsics={'': camera}.get,
+    )
     assert np.array_equal(got.examples[0].image, image)
+    assert got.examples[0].intrinsics == camera
     assert got.examples[0].roi == asked.examples[0].roi
     assert np.allclose(got.viewpoint, asked.viewpoint)
     for name in ('type', 'text', 'labels', 'region', 'since_ns', 'until_ns', 'max_results'):
@@ -87,6 +94,37 @@ def test_an_answer_arrives_as_it_was_given():
             if isinstance(value, (np.ndarray, float))
             else getattr(got.instances[0], name) == value
         ), name
+
+
+def test_a_camera_arrives_with_its_pose_in_the_frame_that_was_asked_for():
+    """All of the covariance turns with the frame; in the map it is what was given."""
+    pose = look(np.array([1.0, -2.0, 1.4]), 0.7, -0.2)
+    covariance = np.diag([1.0, 4.0, 9.0, 0.1, 0.2, 0.3]) * 1e-4
+    covariance[0, 4] = covariance[4, 0] = 1e-5
+    given = Instance(
+        id=3,
+        label='camera',
+        position=pose[:3, 3],
+        covariance=covariance[:3, :3],
+        size=np.zeros(3),
+        confidence=0.9,
+        first_seen_ns=1,
+        last_seen_ns=2,
+        observations=40,
+        map_T_camera=pose,
+        pose_covariance=covariance,
+    )
+    answer = Answer(ResultCode.OK, instances=(given,))
+    quarter = np.eye(4)
+    quarter[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    for frame_T_map in (np.eye(4), quarter):
+        response = SpatialQuery.Response()
+        fill_response(response, answer, frame_id='map', frame_T_map=frame_T_map)
+        got = session.answer_from_response(response).instances[0]
+        assert np.allclose(got.map_T_camera, frame_T_map @ pose)
+        turn = np.kron(np.eye(2), frame_T_map[:3, :3])
+        assert np.allclose(got.pose_covariance, turn @ covariance @ turn.T)
+        assert got.yaw == 0.0 and np.allclose(got.position, got.map_T_camera[:3, 3])
 
 
 def test_parameters_follow_the_recording(room_bag, rewrite, tmp_path):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +16,10 @@ from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.detect import FEATURES, Detected, Detector
 from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.training import tune
+from ros2_spatial_ttt.training.held import APART_M, Held, joined
 
 NAMES = 3
+DETECTOR = Detector((6, 8))
 
 
 def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0):
@@ -33,13 +36,14 @@ def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0):
         size=np.ones((count, 3)),
         yaw=np.zeros(count),
         weight=np.zeros(count),
+        worth=np.zeros(count),
         features=features,
     )
     return SimpleNamespace(seen=(found,), right=(right,))
 
 
 def test_probabilities_of_detections_are_those_of_the_homes():
-    detector = tune.fit_detector([home(0), home(1)], Detector((6, 8)), NAMES)
+    detector = tune.fit_detector([home(0), home(1)], DETECTOR, NAMES)
     other = home(2)
     chance = detector.weight(other.seen[0].label, other.seen[0].features)
     for low in np.arange(0.1, 0.9, 0.2):
@@ -52,44 +56,80 @@ def test_nothing_right_cannot_be_fitted():
     blind = home(0)
     blind.right[0][:] = False
     with pytest.raises(ConfigError, match='0 of them right'):
-        tune.fit_detector([blind], Detector((6, 8)), NAMES)
+        tune.fit_detector([blind], DETECTOR, NAMES)
 
 
-def held(seed, count=3000, error_m=0.08):
-    """Return what a made-up memory holds; one thing in three is asked for and missing."""
+def held(seed, count=3000, error_m=0.08, easy=2.0):
+    """Return what a made-up memory holds; things of name 0 are there more often than they seem."""
     rng = np.random.default_rng(seed)
+    label = rng.integers(0, NAMES, count)
     features = np.stack([rng.normal(0.5, 1.5, count), np.zeros(count)], axis=1)
-    hit = rng.random(count) < 1.0 / (1.0 + np.exp(-2.0 * features[:, 0]))
+    logit = 2.0 * features[:, 0] + easy * (label == 0)
+    hit = rng.random(count) < 1.0 / (1.0 + np.exp(-logit))
     error = np.where(hit[:, None], error_m * rng.standard_normal((count, 3)), np.nan)
-    group = np.arange(count)
-    asked = hit.astype(np.int64)
-    return tune.Held(features, hit, error, np.ones(count), group, asked)
+    group, asked = np.arange(count), hit.astype(np.int64)
+    return Held(label, features, hit, error, np.ones(count), group, asked)
 
 
 def test_confidence_and_error_are_those_of_the_homes():
-    reading = tune.fit_reading([held(0), held(1)])
+    reading = tune.fit_reading(joined([held(0), held(1)]), NAMES)
     assert reading.score == pytest.approx(2.0, abs=0.2)
-    assert reading.bias == pytest.approx(0.0, abs=0.2)
+    assert reading.bias + reading.names[1] == pytest.approx(0.0, abs=0.2)
+    assert reading.names[0] - reading.names[1] == pytest.approx(2.0, abs=0.3)
     assert reading.deviation(1.0) == pytest.approx(0.08, rel=0.1)
+
+
+def test_nine_tenths_of_the_places_of_another_home_lie_in_their_intervals():
+    reading, other = tune.fit_reading(held(0), NAMES), held(2)
+    assert other.inside(reading)[other.hit].mean() == pytest.approx(0.9, abs=0.02)
+    assert not other.inside(reading)[~other.hit].any()
 
 
 def test_the_distance_that_ranks_best_is_taken():
     good, noise = held(0), held(1)
     rng = np.random.default_rng(2)
     noise.features[:] = rng.standard_normal(noise.features.shape)
-    number = len(tune.APART_M)
-    reading, parts = tune.best_reading([[noise] * (number - 1) + [good]])
-    assert reading.apart_m == tune.APART_M[-1]
-    assert parts[0] is good
+    number = len(APART_M)
+    reading = tune.best_reading([[noise] * (number - 1) + [good]], NAMES)
+    assert reading.apart_m == APART_M[-1]
+
+
+def test_questions_of_several_homes_stay_apart():
+    parts = [held(0, count=5), held(1, count=7)]
+    assert joined(parts).group.tolist() == list(range(12))
+    assert len(joined(parts).asked) == 12
+
+
+def test_no_home_is_judged_by_what_was_fitted_on_it():
+    homes = list(range(8))
+    for number, part in enumerate(tune.fitted_on_others(homes, list)):
+        assert number not in part and len(part) >= 6
+    assert tune.fitted_on_others([0], list) == [[0]]
+
+
+def test_the_table_tells_what_is_held_with_confidence():
+    homes, parts = [home(0), home(1)], [held(0), held(1)]
+    detectors = tune.fitted_on_others(homes, lambda of: tune.fit_detector(of, DETECTOR, NAMES))
+    readings = [tune.fit_reading(part, NAMES) for part in reversed(parts)]
+    readings = [replace(reading, apart_m=APART_M[0]) for reading in readings]
+    empty = held(5, count=0)
+    of_homes = [[part] + [empty] * (len(APART_M) - 1) for part in parts]
+    lines = tune.table(homes, detectors, of_homes, readings)
+    told = np.concatenate([p.confidence(r) > 0.5 for p, r in zip(parts, readings, strict=True)])
+    hit = joined(parts).hit
+    assert f'recall {told[hit].mean():.3f}, precision {hit[told].mean():.3f}' in lines
+    assert 'detections 8000' in lines
 
 
 def test_constants_are_put_beside_what_the_manifest_says(tmp_path):
     path = tmp_path / 'manifest.yaml'
     path.write_text(yaml.safe_dump({'name': 'x', 'detector': {'own': 1.0, 'read.bias': 0.0}}))
-    tune.write_constants(tmp_path, Reading(bias=0.25).to_manifest())
+    own = Reading(bias=0.25, names=(0.5, -1.0))
+    tune.write_constants(tmp_path, own.to_manifest(('mug', 'bed')))
     manifest = yaml.safe_load(path.read_text())
     assert manifest['name'] == 'x' and manifest['detector']['own'] == 1.0
-    assert Reading.from_manifest(manifest['detector']) == Reading(bias=0.25)
+    assert manifest['detector']['read.name.bed'] == -1.0
+    assert Reading.from_manifest(manifest['detector'], ('mug', 'bed')) == own
     assert [item.name for item in tmp_path.iterdir()] == ['manifest.yaml']
 
 

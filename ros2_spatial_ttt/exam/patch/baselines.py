@@ -158,8 +158,14 @@ class NearestNeighbourStore:
         if not keep.any():
             return
         local = unproject(frame.intrinsics, pixels[keep], measured[keep])
-        self._points.append(transform_points(frame.map_T_camera, local).astype(np.float32))
-        self._embeddings.append(self._embed(frame.colour, corners[keep]))
+        points = transform_points(frame.map_T_camera, local)
+        self.keep(points, self._embed(frame.colour, corners[keep]))
+
+    def keep(self, points: NDArray, embeddings: NDArray[np.float32]) -> None:
+        """Store embeddings (n, E) with their map points (n, 3) m."""
+        if len(points):
+            self._points.append(points.astype(np.float32))
+            self._embeddings.append(embeddings)
 
     def locate(self, picture: NDArray[np.uint8]) -> NDArray[np.float64] | None:
         """Return the point of the most similar token; None from an empty store."""

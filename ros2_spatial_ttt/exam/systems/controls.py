@@ -16,14 +16,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.exam.systems.memory import MemorySystem
-from ros2_spatial_ttt.memory.field import FieldState
+from ros2_spatial_ttt.memory.field import PackedField
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
+from ros2_spatial_ttt.sim.sensor import CLEAN, SensorConfig
 from ros2_spatial_ttt.types import Answer, Percept, Query
 
 __all__ = [
@@ -39,7 +39,7 @@ Alter = Callable[[MemoryState], MemoryState]
 
 # The other home is one of these train seeds: whichever is not the home under exam.
 _DONORS = (11, 12)
-_DONOR_MINUTES = 5.0
+_DONOR_MINUTES = 2.0
 
 
 class AlteredMemory:
@@ -65,10 +65,9 @@ class AlteredMemory:
         state = self._source.memory.state
         if self._memory is None:
             # Its own memory, as readers keep what they read; tiles on disk are the source's.
-            config = self._source.memory.config
-            self._memory = SpatialMemory(
-                replace(config, tiles=replace(config.tiles, directory=''))
-            )
+            source = self._source.memory
+            config = replace(source.config, tiles=replace(source.config.tiles, directory=''))
+            self._memory = SpatialMemory(config, runtime=source.runtime)
         if state is not self._altered:
             self._memory.restore(replace(self._alter(state), on_disk=frozenset()))
             self._altered = state
@@ -93,9 +92,9 @@ def without_weights(state: MemoryState) -> MemoryState:
 def with_shuffled_weights(state: MemoryState, *, seed: int) -> MemoryState:
     """Return the state with the features of every field permuted by a seed."""
 
-    def shuffled(index: TileIndex, name: str, part: FieldState) -> FieldState:
+    def shuffled(index: TileIndex, name: str, part: PackedField) -> PackedField:
         order = np.random.default_rng([seed, 53]).permutation(len(part.weight))
-        return FieldState(**{key: _permuted(t, order) for key, t in part.tensors().items()})
+        return part.with_weight(part.weight[order])
 
     return _altered(state, shuffled)
 
@@ -123,34 +122,38 @@ def donor_seed(seed: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def donor_state(config: MemoryConfig, perception: str, seed: int) -> MemoryState:
+def donor_state(
+    config: MemoryConfig,
+    seed: int,
+    *,
+    perception: str,
+    sensor: SensorConfig = CLEAN,
+    depth: bool = True,
+) -> MemoryState:
     """Return the memory of a short tour of a home; kept for the other homes of this process.
 
     Args:
         config: of the memory.
-        perception: 'oracle', 'noisy' or 'model'.
         seed: of that home.
+        perception: 'oracle', 'noisy' or 'model'.
+        sensor: faults of camera and localisation.
+        depth: whether frames carry it.
     """
+    from ros2_spatial_ttt.exam.showing import shown
+    from ros2_spatial_ttt.sim.episode import make_episode
+
     config = replace(config, tiles=replace(config.tiles, directory=''))
     system = MemorySystem(config, name='donor')
-    if perception == 'model':
-        from ros2_spatial_ttt.sim.stream import frames
-
-        for item in frames(seed, minutes=_DONOR_MINUTES):
-            system.observe_frame(item.frame)
-    else:
-        from ros2_spatial_ttt.sim.episode import make_episode
-        from ros2_spatial_ttt.sim.percepts import NOISY, PERFECT, percepts
-
-        noise = {'oracle': PERFECT, 'noisy': NOISY}[perception]
-        for percept in percepts(make_episode(seed, minutes=_DONOR_MINUTES), noise=noise):
-            system.observe(percept)
+    take = system.observe_frame if perception == 'model' else system.observe
+    episode = make_episode(seed, minutes=_DONOR_MINUTES)
+    for item in shown(episode, perception, sensor=sensor, depth=depth):
+        take(item)
     system.settle()
     return system.memory.state
 
 
 def _altered(
-    state: MemoryState, change: Callable[[TileIndex, str, FieldState], FieldState]
+    state: MemoryState, change: Callable[[TileIndex, str, PackedField], PackedField]
 ) -> MemoryState:
     """Return the state with every field replaced; its name is that of ``_fields``."""
     tiles = {}
@@ -160,36 +163,28 @@ def _altered(
     return replace(state, tiles=MappingProxyType(tiles))
 
 
-def _fields(tile: Tile) -> dict[str, FieldState]:
+def _fields(tile: Tile) -> dict[str, PackedField]:
     """Return {name: fast weights} of a tile; 'appearance/3' is that of sector 3."""
-    out: dict[str, FieldState] = {}
+    out: dict[str, PackedField] = {}
     for item in dataclasses.fields(tile):
         value = getattr(tile, item.name)
-        if isinstance(value, FieldState):
+        if isinstance(value, PackedField):
             out[item.name] = value
         elif isinstance(value, Mapping):
             out |= {f'{item.name}/{key}': part for key, part in value.items()}
     return out
 
 
-def _with_fields(tile: Tile, parts: dict[str, FieldState]) -> Tile:
+def _with_fields(tile: Tile, parts: dict[str, PackedField]) -> Tile:
     new: dict[str, Any] = {}
     for item in dataclasses.fields(tile):
         value = getattr(tile, item.name)
-        if isinstance(value, FieldState):
+        if isinstance(value, PackedField):
             new[item.name] = parts[item.name]
         elif isinstance(value, Mapping):
             new[item.name] = MappingProxyType({k: parts[f'{item.name}/{k}'] for k in value})
     return replace(tile, **new)
 
 
-def _zero(part: FieldState) -> FieldState:
-    return FieldState(**{name: np.zeros_like(tensor) for name, tensor in part.tensors().items()})
-
-
-def _permuted(tensor: NDArray, order: NDArray) -> NDArray:
-    """Return a tensor with its feature axes permuted; one without features as it is."""
-    if len(tensor) != len(order):
-        return tensor
-    out = tensor[order]
-    return out[:, order] if tensor.shape[0] == tensor.shape[1] else out
+def _zero(part: PackedField) -> PackedField:
+    return part.with_weight(np.zeros_like(part.weight))

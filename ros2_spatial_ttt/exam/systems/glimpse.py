@@ -21,7 +21,7 @@ VOXEL_M = 0.15
 # Points beyond this range are not used, as in the memory (gate.depth_max_m).
 RANGE_M = 8.0
 # What a detector doubts counts less than its chance to be right: there is much of it, and it adds
-# up over a long stream.
+# up over a long stream. A model says itself what its detections are worth.
 WEIGHT_POWER = 3.0
 _BITS = 17
 _OFFSET = 1 << (_BITS - 1)
@@ -93,6 +93,7 @@ class Glimpse:
         number = table.numbers(percept.labels)
         known = number >= 0
         surface, free = _thinned(percept, pose)
+        worth = percept.weight**WEIGHT_POWER if percept.worth is None else percept.worth
         return Glimpse(
             stamp_ns=percept.stamp_ns,
             camera=pose[:3, 3].astype(np.float32),
@@ -101,7 +102,7 @@ class Glimpse:
             centre=transform_points(pose, percept.centre.reshape(-1, 3)[known]).astype('f4'),
             size=percept.size.reshape(-1, 3)[known].astype(np.float32),
             yaw=percept.yaw[known].astype(np.float32),
-            weight=(percept.weight[known] ** WEIGHT_POWER).astype(np.float32),
+            weight=worth[known].astype(np.float32),
             surface=surface,
             free=free,
         )

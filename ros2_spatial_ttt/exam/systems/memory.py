@@ -7,8 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ros2_spatial_ttt.config import MemoryConfig, VoteConfig
+from ros2_spatial_ttt.memory.field import PackedField
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.memory.votes import empty_votes
+from ros2_spatial_ttt.runtime import Runtime
 from ros2_spatial_ttt.types import Answer, Frame, Percept, Query
 
 __all__ = ['MemorySystem', 'muon_config']
@@ -19,14 +21,17 @@ class MemorySystem:
 
     Args:
         config: of the memory. name: for tables.
+        runtime: shared with others; None opens one of its own.
 
     Attributes:
         memory: what is examined.
     """
 
-    def __init__(self, config: MemoryConfig, *, name: str = 'memory') -> None:
+    def __init__(
+        self, config: MemoryConfig, *, name: str = 'memory', runtime: Runtime | None = None
+    ) -> None:
         self.name = name
-        self.memory = SpatialMemory(config)
+        self.memory = SpatialMemory(config, runtime=runtime)
         self._pending = False
 
     def observe(self, percept: Percept) -> None:
@@ -69,8 +74,12 @@ def muon_config(config: MemoryConfig, names: tuple[str, ...]) -> MemoryConfig:
     """
     curved = replace(config.votes, labels=','.join(names))
     muon = replace(curved, rule='muon')
-    features = int(curved.features * empty_votes(curved).nbytes / empty_votes(muon).nbytes)
+    features = int(curved.features * _bytes(curved) / _bytes(muon))
     return replace(config, votes=_with_features(replace(config.votes, rule='muon'), features))
+
+
+def _bytes(votes: VoteConfig) -> int:
+    return PackedField.of(empty_votes(votes), votes.ridge, forgets=True).nbytes
 
 
 def _with_features(votes: VoteConfig, features: int) -> VoteConfig:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam.patch.baselines import NearestNeighbourStore
+from ros2_spatial_ttt.exam.systems.eyes import Looks
 from ros2_spatial_ttt.exam.systems.frames import Unlimited
 from ros2_spatial_ttt.exam.systems.idle import Idle
 from ros2_spatial_ttt.exam.systems.store import refusal
@@ -15,7 +16,6 @@ from ros2_spatial_ttt.runtime.base import Runtime
 from ros2_spatial_ttt.types import (
     Answer,
     Example,
-    Frame,
     Instance,
     Percept,
     Query,
@@ -29,7 +29,7 @@ POSITION_M = 0.1  # half a token of a thing two metres away
 
 
 class PictureStore:
-    """Our perception with an unlimited store: every token's embedding and point is kept.
+    """Our perception with an unlimited store: every sample's embedding and point is kept.
 
     It answers LOCATE and EXISTS with one example picture by its nearest neighbour and is always
     sure. It knows no names.
@@ -44,11 +44,11 @@ class PictureStore:
         self._store = NearestNeighbourStore(runtime)
         self._first_ns = self._last_ns = 0
 
-    def observe_frame(self, frame: Frame) -> None:
-        """Take in one frame's pixels."""
-        self._store.add(frame)
-        self._first_ns = self._first_ns or frame.stamp_ns
-        self._last_ns = frame.stamp_ns
+    def observe_looks(self, looks: Looks) -> None:
+        """Take in how the surfaces of a chunk look."""
+        self._store.keep(looks.points, looks.embedding)
+        self._first_ns = self._first_ns or looks.stamp_ns
+        self._last_ns = looks.stamp_ns
 
     def query(self, query: Query) -> Answer:
         """Answer LOCATE or EXISTS of one example; everything else is BAD_REQUEST."""
@@ -93,7 +93,7 @@ class NamesAndPictures:
     """Our perception with an unlimited store: names by percepts, examples by pictures.
 
     Args:
-        names: keeps all percepts. pictures: keeps all tokens.
+        names: keeps all percepts. pictures: keeps all samples.
     """
 
     name = 'unlimited'
@@ -105,9 +105,9 @@ class NamesAndPictures:
         """Take in what the model saw in one frame."""
         self._names.observe(percept)
 
-    def observe_frame(self, frame: Frame) -> None:
-        """Take in one frame's pixels."""
-        self._pictures.observe_frame(frame)
+    def observe_looks(self, looks: Looks) -> None:
+        """Take in how the surfaces of a chunk look."""
+        self._pictures.observe_looks(looks)
 
     def query(self, query: Query) -> Answer:
         """Answer by whichever store knows what the question is about."""
