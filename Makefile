@@ -6,7 +6,7 @@ SHELL := /bin/bash
 ARGS ?=
 RUN := . scripts/env.sh && python -m ros2_spatial_ttt.cli
 SOURCES := package.xml CMakeLists.txt $(wildcard scripts/*.in) \
-  $(shell find msg srv ros2_spatial_ttt config data launch models -type f -not -name '*.pyc')
+  $(shell find msg srv ros2_spatial_ttt config data launch models trt_plugins -type f -not -name '*.pyc')
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
