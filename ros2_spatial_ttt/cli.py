@@ -27,6 +27,7 @@ COMMANDS = {
     'train': ('ros2_spatial_ttt.training.train', 'train the network (needs PyTorch)'),
     'ablate': ('ros2_spatial_ttt.training.ablate', 'take parts out and see what they are worth'),
     'export': ('ros2_spatial_ttt.training.export', 'write a model folder (needs PyTorch)'),
+    'build-engine': ('ros2_spatial_ttt.engine.command', 'compile a model for TensorRT'),
     'tune': (
         'ros2_spatial_ttt.training.tune',
         'fit what detections of a model are worth, on simulated homes',

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ros2_spatial_ttt.errors import ConfigError
 
 __all__ = [
+    'BACKENDS',
     'ChunkConfig',
     'EvidenceConfig',
     'GateConfig',
@@ -30,6 +31,12 @@ __all__ = [
 ]
 
 T = TypeVar('T')
+
+# What may run a model; the last three are long names of the second to fourth.
+BACKENDS = (
+    *('auto', 'ort', 'ort-cuda', 'ort-tensorrt', 'tensorrt', 'tensorrt_rtx', 'reference'),
+    *('onnxruntime', 'onnxruntime-cuda', 'onnxruntime-tensorrt'),
+)
 
 
 def parameter(
@@ -220,9 +227,12 @@ class MemoryConfig:
 
     model: str = parameter('nano', 'Name of a model in models/, or a path to a model folder.')
     backend: str = parameter(
-        'auto', "Runtime: 'auto', 'ort' or 'reference'.", choices=('auto', 'ort', 'reference')
+        'auto',
+        "What runs the model; 'auto' takes TensorRT where there is a GPU with an engine, else "
+        "'ort', ONNX Runtime on the CPU.",
+        choices=BACKENDS,
     )
-    threads: int = parameter(2, 'Threads of the runtime.', low=1, high=256)
+    threads: int = parameter(2, 'Threads of ONNX Runtime.', low=1, high=256)
     cameras: int = parameter(
         4,
         'Cameras whose working memory is kept; one more starts anew with every turn.',

@@ -17,7 +17,7 @@ stop() {
 kind=${1:-runtime}
 case $kind in
   runtime) lists=(runtime viz exam sim build) ;;
-  dev) lists=(runtime viz exam sim ray build train dev) ;;
+  dev) lists=(runtime viz exam sim ray build train tensorrt dev) ;;
   *) stop "expected 'runtime' or 'dev', got '$kind'." ;;
 esac
 

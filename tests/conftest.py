@@ -21,9 +21,10 @@ TIERS = {
     'ros': {'rclpy', 'spatial_ttt'},
     'sim': {'mujoco'},
     'ray': {'ray'},
+    'trt': {'tensorrt_rtx'},
 }
 # Markers of what no machine can be asked to have; a test with one of them may always skip.
-OPTIONAL = ('installed_ros', 'trt', 'gpu')
+OPTIONAL = ('installed_ros', 'gpu')
 DOMAINS = range(20, 100)
 
 

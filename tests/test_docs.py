@@ -160,7 +160,7 @@ def test_documented_command_is_understood(line):
 
 @pytest.mark.parametrize('page', [*CURRENT, CHANGELOG], ids=lambda page: page.name)
 def test_commands_named_on_a_page_exist(page):
-    named = re.findall(r'spatial-ttt (\w+)', text_of(page))
+    named = re.findall(r'spatial-ttt (\w[\w-]*)', text_of(page))
     assert set(named) <= set(COMMANDS)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.config import BACKENDS, MemoryConfig, from_flat
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.runtime import open_runtime
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt bench model``."""
     config = MemoryConfig()
     parser.add_argument('--model', default=config.model, help='name or folder')
-    parser.add_argument('--backend', default='ort', choices=('ort', 'reference'))
+    parser.add_argument('--backend', default='ort', choices=BACKENDS)
     parser.add_argument('--threads', type=int, default=config.threads, help='of the runtime')
     parser.add_argument('--chunks', type=int, default=60, help='measured, after 5 to warm up')
 
@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results: dict[str, Any] = {
         'model': manifest.name,
+        'backend': runtime.name,
         'threads': arguments.threads,
         'update.frames': manifest.chunk_frames,
         'update.p50_ms': float(np.percentile(times, 50)),
@@ -201,6 +202,6 @@ def summary(results: dict[str, Any]) -> str:
     size = report.format_bytes(results['model_bytes'])
     return (
         f'{found}\n\n{results["frames_per_s"]:.1f} frames/s of the network on '
-        f'{results["threads"]} threads; backbone {state} per camera; model {size}; '
-        f'peak RSS of the network {results["rss_peak_mib"]:.0f} MiB'
+        f'{results["backend"]}, {results["threads"]} threads; backbone {state} per camera; '
+        f'model {size}; peak RSS of the network {results["rss_peak_mib"]:.0f} MiB'
     )

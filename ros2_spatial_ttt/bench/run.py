@@ -4,7 +4,8 @@
 
 spatial-ttt bench ingest --seconds 30 --rate 30 --json out/ingest.json
 spatial-ttt bench core
-spatial-ttt bench model --model nano
+spatial-ttt bench model --model nano --backend tensorrt
+spatial-ttt bench kernels --backend tensorrt --size published
 spatial-ttt bench endurance --frames 5000
 spatial-ttt bench stream --frames 77000
 spatial-ttt bench homes
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ros2_spatial_ttt.bench import core, endurance, homes, ingest, model, stream
+from ros2_spatial_ttt.bench import core, endurance, homes, ingest, kernels, model, stream
 from ros2_spatial_ttt.exam import report
 
 __all__ = ['add_arguments', 'run']
@@ -24,6 +25,7 @@ BENCHMARKS = {
     'ingest': ingest,
     'core': core,
     'model': model,
+    'kernels': kernels,
     'endurance': endurance,
     'stream': stream,
     'homes': homes,

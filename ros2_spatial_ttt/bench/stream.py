@@ -23,7 +23,8 @@ from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.exam.answering import respond
 from ros2_spatial_ttt.exam.asking import make_questions
 from ros2_spatial_ttt.exam.curves import curves
-from ros2_spatial_ttt.exam.homes import NOISE, memory_config
+from ros2_spatial_ttt.exam.homes import memory_config
+from ros2_spatial_ttt.exam.showing import NOISE
 from ros2_spatial_ttt.exam.options import HomeOptions, check_numbers, check_seeds
 from ros2_spatial_ttt.exam.scoring import score
 from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--perception', choices=tuple(NOISE), default='oracle', help='a perfect detector or not'
     )
     parser.add_argument('--model', default=default.model, help='name or folder')
-    parser.add_argument('--backend', default=default.backend, help='auto, ort or reference')
+    parser.add_argument('--backend', default=default.backend, help='auto, ort, tensorrt or other')
     parser.add_argument(
         '--budget-mb', type=float, default=default.tiles.budget_mb, help='of the tiles, 10^6 B'
     )

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         default=default.backend,
-        help=f'what runs the model: auto, ort or reference ({default.backend})',
+        help=f'what runs the model, such as auto, ort or tensorrt ({default.backend})',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every number here')
     parser.add_argument(

@@ -34,7 +34,6 @@ from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
 from ros2_spatial_ttt.memory.state import (
     BACKBONE_BYTES,
     MemoryState,
-    backbone_tensors,
     shared_tensors,
     state_hash,
 )
@@ -247,7 +246,7 @@ class SpatialMemory:
             **self._tally.entries(),
             chunks=state.chunks,
             state_bytes=self.state_bytes,
-            state_bytes_used=_used_bytes(state),
+            state_bytes_used=self._used_bytes(state),
             state_hash=state_hash(state) if with_hash else '',
             tiles_resident=len(state.tiles),
             tiles_on_disk=len(state.on_disk),
@@ -278,9 +277,18 @@ class SpatialMemory:
         looks = rows * columns * self.manifest.embedding
         evidence = bank_bytes(self.config.evidence, self.manifest.tokens, looks)
         shared = sum(array.nbytes for array in shared_tensors(self._state).values())
-        numbers = sum(array.size for array in self.runtime.initial_state().values())
-        backbones = self.config.cameras * BACKBONE_BYTES * numbers
+        backbones = self.config.cameras * self._backbone_bytes
         return budget_bytes(self.config.tiles) + evidence + shared + backbones
+
+    @property
+    def _backbone_bytes(self) -> int:
+        """Of the state of one camera."""
+        arrays = self.runtime.initial_state().values()
+        return BACKBONE_BYTES * sum(array.size for array in arrays)
+
+    def _used_bytes(self, state: MemoryState) -> int:
+        tiles = sum(tile.nbytes for tile in state.tiles.values())
+        return tiles + state.evidence.nbytes + len(state.backbones) * self._backbone_bytes
 
     # Inside the write lock.
 
@@ -350,12 +358,6 @@ class SpatialMemory:
             'tile_size_m': [tiles.size_m, tiles.height_m],
             'votes': [votes.rule, votes.features, votes.scale_m, *votes.names],
         }
-
-
-def _used_bytes(state: MemoryState) -> int:
-    tiles = sum(tile.nbytes for tile in state.tiles.values())
-    backbones = sum(array.nbytes for array in backbone_tensors(state).values())
-    return tiles + state.evidence.nbytes + backbones
 
 
 def _keys(config: MemoryConfig, runtime: Runtime) -> dict[str, FieldKeys]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.memory.evidence import EvidenceBank
 from ros2_spatial_ttt.memory.lens import Lens, Statistics
 from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
-from ros2_spatial_ttt.runtime.base import State
+from ros2_spatial_ttt.runtime.base import ResidentState, State
 
 __all__ = [
     'BACKBONE_BYTES',
@@ -27,8 +27,9 @@ __all__ = [
     'tile_tensors',
 ]
 
-# State of a backbone as it is kept: half the bytes, and names that change by 1e-4 at most.
-Backbone = Mapping[str, NDArray[np.float16]]
+# State of a backbone as it is kept: half the bytes, and names that change by 1e-4 at most. What
+# lies on a device stays there as it is.
+Backbone = Mapping[str, NDArray[np.float16]] | ResidentState
 BACKBONE_BYTES = 2  # of each of its numbers
 
 
@@ -70,17 +71,23 @@ class MemoryState:
     def with_backbone(self, camera: str, backbone: State, *, most: int) -> MemoryState:
         """Return the state with that of a camera's backbone; beyond ``most``, the oldest goes."""
         others = [(name, own) for name, own in self.backbones.items() if name != camera]
-        with np.errstate(over='ignore'):  # what becomes infinite is refused by who writes it
-            packed = {name: array.astype(np.float16) for name, array in backbone.items()}
-        kept = [*others, (camera, packed)][-most:]
+        own = backbone if isinstance(backbone, ResidentState) else _halved(backbone)
+        kept = [*others, (camera, own)][-most:]
         return replace(self, backbones=MappingProxyType(dict(kept)))
 
     def backbone(self, camera: str) -> State | None:
         """Return the state of a camera's backbone as float32; None = it was not seen."""
         if camera not in self.backbones:
             return None
-        own = self.backbones[camera].items()
-        return {name: array.astype(np.float32) for name, array in own}
+        own = self.backbones[camera]
+        if isinstance(own, ResidentState):
+            return own
+        return {name: array.astype(np.float32) for name, array in own.items()}
+
+
+def _halved(backbone: Mapping[str, NDArray]) -> dict[str, NDArray[np.float16]]:
+    with np.errstate(over='ignore'):  # what becomes infinite is refused by who writes it
+        return {name: array.astype(np.float16, copy=False) for name, array in backbone.items()}
 
 
 def backbone_tensors(state: MemoryState) -> dict[str, NDArray]:
@@ -88,7 +95,7 @@ def backbone_tensors(state: MemoryState) -> dict[str, NDArray]:
     return {
         f'backbone/{number}/{name}': array
         for number, own in enumerate(state.backbones.values())
-        for name, array in own.items()
+        for name, array in _halved(own).items()
     }
 
 

@@ -37,7 +37,7 @@ from ros2_spatial_ttt.memory.votes import (
     empty_votes,
     update_votes,
 )
-from ros2_spatial_ttt.runtime.base import FieldKind, Runtime
+from ros2_spatial_ttt.runtime.base import FieldKind, Runtime, is_finite
 from ros2_spatial_ttt.types import Percept
 
 __all__ = ['NotFinite', 'Writer']
@@ -92,7 +92,7 @@ class Writer:
         measured, after = encoded(self._runtime, chunk, before, self._names)
         if after:
             state = state.with_backbone(camera, after, most=self._config.cameras)
-            if not all(np.isfinite(array).all() for array in state.backbones[camera].values()):
+            if not is_finite(state.backbones[camera]):
                 raise NotFinite(f'the backbone of camera {camera!r}')
         state = self._written(state, measured, chunk[-1].stamp_ns)
         evidence = state.evidence

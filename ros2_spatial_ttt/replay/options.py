@@ -49,7 +49,7 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
 def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare model, runtime and parameters of the memory."""
     parser.add_argument('--model', metavar='NAME', help='model in models/, or a path to one')
-    parser.add_argument('--backend', metavar='NAME', help='auto, ort or reference')
+    parser.add_argument('--backend', metavar='NAME', help='auto, ort, tensorrt or other')
     parser.add_argument(
         '--param',
         action='append',

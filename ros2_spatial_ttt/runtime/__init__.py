@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from ros2_spatial_ttt.resources import model_directory
+from ros2_spatial_ttt.runtime.backends import open_backend
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime, Samples, load_manifest
 
 __all__ = ['ChunkInput', 'Manifest', 'Runtime', 'Samples', 'open_runtime']
-
-_LOG = logging.getLogger(__name__)
 
 
 def open_runtime(model: str, backend: str, *, threads: int) -> Runtime:
@@ -19,20 +16,10 @@ def open_runtime(model: str, backend: str, *, threads: int) -> Runtime:
 
     Args:
         model: name in models/ or path of a model folder.
-        backend: 'ort' or 'reference'; 'auto' chooses and logs its choice.
-        threads: of the runtime.
+        backend: one of ``config.BACKENDS``; 'auto' chooses and logs its choice.
+        threads: of ONNX Runtime.
 
     Raises:
-        ModelError: the folder is no valid model, or the backend cannot load it.
+        ModelError: the folder is no valid model, or the backend cannot run it here.
     """
-    manifest = load_manifest(model_directory(model))
-    if backend == 'auto':
-        _LOG.info("backend 'auto': chose 'ort', the only accelerated backend of this version")
-        backend = 'ort'
-    if backend == 'reference':
-        from ros2_spatial_ttt.runtime.reference import ReferenceRuntime
-
-        return ReferenceRuntime(manifest)
-    from ros2_spatial_ttt.runtime.ort import OrtRuntime
-
-    return OrtRuntime(manifest, threads=threads)
+    return open_backend(load_manifest(model_directory(model)), backend, threads=threads)

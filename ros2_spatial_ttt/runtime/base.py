@@ -28,13 +28,16 @@ __all__ = [
     'ChunkInput',
     'FieldKind',
     'Manifest',
+    'ResidentState',
     'Runtime',
     'Samples',
     'State',
     'Tokens',
+    'is_finite',
     'load_frequencies',
     'load_initial_state',
     'load_manifest',
+    'under',
 ]
 
 ARTEFACT_VERSION = 2
@@ -43,6 +46,23 @@ FieldKind = Literal['appearance', 'geometry']
 
 # What the backbone carries from chunk to chunk of one camera, by name; shapes never change.
 State = Mapping[str, NDArray[np.float32]]
+
+
+class ResidentState(State):
+    """A state that lies elsewhere and comes to the host only when an array is asked for.
+
+    Attributes:
+        finite: whether every number is finite.
+    """
+
+    finite: bool
+
+
+def is_finite(state: Mapping[str, NDArray]) -> bool:
+    """Return whether every number of a state is finite; a sum shows it without a temporary."""
+    if isinstance(state, ResidentState):
+        return state.finite
+    return all(bool(np.isfinite(array.sum(dtype=np.float64))) for array in state.values())
 
 
 @dataclass(frozen=True)
@@ -238,6 +258,11 @@ def load_initial_state(manifest: Manifest) -> State:
     if state:
         state.update(load_file(manifest.folder / 'state.safetensors'))
     return state
+
+
+def under(prefix: str, values: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Return the arrays whose name begins with a prefix, by the rest of it."""
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
 
 
 def load_manifest(folder: Path) -> Manifest:

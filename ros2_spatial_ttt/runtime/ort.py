@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""The model on ONNX Runtime's CPU provider."""
+"""The model on ONNX Runtime: its CPU provider, or by name that of CUDA or TensorRT."""
 
 from __future__ import annotations
 
@@ -22,9 +22,22 @@ from ros2_spatial_ttt.runtime.base import (
     Tokens,
     load_frequencies,
     load_initial_state,
+    under,
 )
+from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
-__all__ = ['OrtRuntime', 'session_options']
+__all__ = ['PROVIDERS', 'OrtRuntime', 'session_options']
+
+# Execution providers of each backend; nodes that the first does not take go to the next.
+PROVIDERS = {
+    'ort': ('CPUExecutionProvider',),
+    'ort-cuda': ('CUDAExecutionProvider', 'CPUExecutionProvider'),
+    'ort-tensorrt': (
+        'TensorrtExecutionProvider',
+        'CUDAExecutionProvider',
+        'CPUExecutionProvider',
+    ),
+}
 
 _SUMS = ['next_state/curvature', 'next_state/target']
 
@@ -34,25 +47,33 @@ class OrtRuntime:
 
     Updates and reads have their own sessions, hence their own threads: a question never queues
     behind an update. ``run`` may be called from several threads at once.
+
+    Args:
+        manifest: of the model. threads: of the sessions for chunks.
+        name: one of ``PROVIDERS``.
+
+    Raises:
+        Unavailable: this ONNX Runtime has no such provider, or it finds no GPU.
+        ModelError: a graph cannot be loaded.
     """
 
-    name = 'ort'
-
-    def __init__(self, manifest: Manifest, *, threads: int) -> None:
+    def __init__(self, manifest: Manifest, *, threads: int, name: str = 'ort') -> None:
+        self.name = name
         self.manifest = manifest
+        _check_provider(name)
         self.omega = load_frequencies(manifest)
         self._initial = load_initial_state(manifest)
-        self._encode = _session(manifest.folder / 'update.onnx', threads)
+        self._encode = _session(manifest.folder / 'update.onnx', threads, name)
         self._inputs = {value.name for value in self._encode.get_inputs()}
         self._outputs = [value.name for value in self._encode.get_outputs()]
         # Many small calls: the writer runs several at once, which beats threads inside of one.
         self._update = {
-            kind: _session(manifest.folder / f'{kind}_update.onnx', 1) for kind in self.omega
+            kind: _session(manifest.folder / f'{kind}_update.onnx', 1, name) for kind in self.omega
         }
         self._read = {
-            kind: _session(manifest.folder / f'{kind}_read.onnx', 1) for kind in self.omega
+            kind: _session(manifest.folder / f'{kind}_read.onnx', 1, name) for kind in self.omega
         }
-        self._embed = _session(manifest.folder / 'embed.onnx', 1)
+        self._embed = _session(manifest.folder / 'embed.onnx', 1, name)
 
     def initial_state(self) -> State:
         """See ``Runtime.initial_state``."""
@@ -65,9 +86,9 @@ class OrtRuntime:
         values = dict(zip(self._outputs, self._encode.run(self._outputs, feed), strict=True))
         samples = Samples(
             **{name: values[name] for name in Samples.arrays()},
-            tokens=Tokens(**_under('tokens/', values)) if self.manifest.labels else None,
+            tokens=Tokens(**under('tokens/', values)) if self.manifest.labels else None,
         )
-        return samples, _under('next_state/', values)
+        return samples, under('next_state/', values)
 
     def update(
         self,
@@ -101,11 +122,6 @@ class OrtRuntime:
         return embedding
 
 
-def _under(prefix: str, values: dict[str, NDArray]) -> dict[str, NDArray]:
-    """Return the arrays whose name begins with a prefix, by the rest of it."""
-    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
-
-
 def session_options(threads: int) -> onnxruntime.SessionOptions:
     """Return the options of every session: quiet, on so many threads, kind to other programs."""
     options = onnxruntime.SessionOptions()
@@ -119,12 +135,32 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int, name: str) -> onnxruntime.InferenceSession:
     options = session_options(threads)
+    wanted = PROVIDERS[name]
     try:
-        return onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
+        session = onnxruntime.InferenceSession(str(path), options, list(wanted))
     except Exception as error:
         raise ModelError(
             f'{path}: ONNX Runtime {onnxruntime.__version__} cannot load it: {error}; '
             "export it again with 'spatial-ttt export'"
         ) from error
+    # ONNX Runtime falls back to the CPU and only prints that it does.
+    if wanted[0] not in session.get_providers():
+        raise Unavailable(
+            f'{wanted[0]} does not start',
+            f'{path}: ONNX Runtime runs it on {session.get_providers()}, expected {wanted[0]}',
+            "see the lines above for the CUDA library that it misses, or use backend 'ort'",
+        )
+    return session
+
+
+def _check_provider(name: str) -> None:
+    wanted, offered = PROVIDERS[name][0], onnxruntime.get_available_providers()
+    if wanted not in offered:
+        raise Unavailable(
+            f'ONNX Runtime without {wanted}',
+            f'backend {name!r} needs {wanted}, ONNX Runtime {onnxruntime.__version__} here offers '
+            f'{", ".join(offered)}',
+            "install onnxruntime-gpu in place of onnxruntime, or use backend 'ort'",
+        )

@@ -1,0 +1,224 @@
+# Copyright 2026 spatial_ttt developers
+# SPDX-License-Identifier: Apache-2.0
+"""The three custom parts alone, at sizes worth measuring: as PyTorch and as ONNX graphs.
+
+Letters: F frames, T tokens per frame, N = F T, H heads, e width and m inner width of a head, D
+features and C channels of a field.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx
+import torch
+from torch import Tensor
+
+from ros2_spatial_ttt.training.field_layers import FieldRule, FieldUpdate
+from ros2_spatial_ttt.training.layers import CustomLayer, FastWeightUpdate, SpatioTemporalConv
+from ros2_spatial_ttt.training.onnx_functions import CustomPart, export_graph
+
+__all__ = ['SIZES', 'Ceilings', 'Operator', 'Size', 'measured_ceilings', 'operators']
+
+Run = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of the three parts.
+
+    Attributes:
+        frames: F. grid: rows and columns of tokens. heads: H. width: e. inner: m.
+        features: D. channels: C. samples: of the field's update.
+    """
+
+    frames: int
+    grid: tuple[int, int]
+    heads: int
+    width: int
+    inner: int
+    features: int
+    channels: int
+    samples: int
+
+
+SIZES = {
+    # Of the shipped model.
+    'nano': Size(8, (8, 10), 4, 32, 64, 128, 71, 2400),
+    # Of the larger preset.
+    'base': Size(8, (24, 32), 4, 128, 256, 1024, 71, 4800),
+    # Of the published network: 2,648 tokens in a chunk.
+    'published': Size(8, (1, 331), 4, 512, 512, 2048, 71, 4800),
+}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A custom part with random inputs.
+
+    Attributes:
+        name: such as 'fast_weight_update'. layer: its PyTorch form. inputs: by name.
+        flops: of its products, one multiplication and one addition each. bytes: that must be read
+            and written at least.
+    """
+
+    name: str
+    layer: CustomLayer
+    inputs: dict[str, Tensor]
+    flops: int
+    bytes: int
+
+    def graph(self) -> onnx.ModelProto:
+        """Return an ONNX graph of one node that calls the part's local function."""
+        arguments = tuple(self.inputs.values())
+        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            # The exporter warns of its own internals; its errors still raise.
+            warnings.simplefilter('ignore')
+            return export_graph(
+                self.layer,
+                arguments,
+                list(self.inputs),
+                list(self.layer.outputs),
+                parts=[CustomPart(self.layer, arguments, {})],
+            )
+
+    def pytorch(self, device: str) -> dict[str, Run]:
+        """Return how PyTorch runs the same maths so many times: eager, compiled, CUDA graph."""
+        arguments = [tensor.to(device) for tensor in self.inputs.values()]
+        body = self.layer.body
+        ways = {'eager': body, 'compiled': torch.compile(body)}
+        if device == 'cuda':
+            ways['graph'] = torch.compile(body, mode='reduce-overhead')
+        return {name: _repeated(function, arguments, device) for name, function in ways.items()}
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What a device reaches at best.
+
+    Attributes:
+        tflops: of a large product of matrices, by type. gbs: of a copy, read and write.
+    """
+
+    tflops: dict[str, float]
+    gbs: float
+
+
+def operators(size: Size, rule: str, *, seed: int = 1) -> list[Operator]:
+    """Return the parts at a size.
+
+    Args:
+        size: of them.
+        rule: of the fast weights.
+        seed: of the inputs.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator)
+
+    return [_conv(size, random), _fast(size, rule, random), _field(size, random)]
+
+
+def measured_ceilings(device: str) -> Ceilings:
+    """Measure products and copies on 'cuda' or 'cpu', where they are smaller."""
+    edge, megabytes = (8192, 512) if device == 'cuda' else (768, 64)
+    types = (
+        {'fp32': torch.float32, 'fp16': torch.float16}
+        if device == 'cuda'
+        else {'fp32': torch.float32}
+    )
+    tflops = {}
+    for name, dtype in types.items():
+        a = torch.rand(edge, edge, device=device, dtype=dtype)
+        tflops[name] = 2e-12 * edge**3 / _seconds(_repeated(torch.mm, [a, a], device))
+    block = torch.rand(megabytes * 250_000, device=device)
+    copy = _repeated(lambda source: source.clone(), [block], device)
+    return Ceilings(tflops, 2e-9 * block.nbytes / _seconds(copy))
+
+
+def _repeated(function: Callable[..., object], arguments: list[Tensor], device: str) -> Run:
+    def run(times: int) -> None:
+        with torch.no_grad():
+            for _ in range(times):
+                function(*arguments)
+        if device == 'cuda':
+            torch.cuda.synchronize()
+
+    return run
+
+
+def _seconds(run: Run) -> float:
+    """Return the shortest of a few runs, after one to warm up."""
+    run(1)
+    took = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        run(3)
+        took.append((time.perf_counter() - begin) / 3)
+    return min(took)
+
+
+def _bytes(layer: CustomLayer, inputs: dict[str, Tensor]) -> int:
+    shapes = layer.output_shapes(*inputs.values())
+    return sum(t.nbytes for t in inputs.values()) + 4 * sum(shape.numel() for shape in shapes)
+
+
+def _conv(s: Size, random: Callable[..., Tensor]) -> Operator:
+    layer, count = SpatioTemporalConv(s.grid, s.heads), s.grid[0] * s.grid[1]
+    channels = 3 * s.heads * s.width
+    inputs = {
+        'tokens': random(1, s.frames, count, channels),
+        'tail': random(1, 2, count, channels),
+        'frame_valid': torch.ones(1, s.frames),
+        'kernel': random(3, channels, 1, 3, 3),
+        'bias': random(channels),
+    }
+    flops = 2 * 27 * s.frames * count * channels
+    return Operator('spatio_temporal_conv', layer, inputs, flops, _bytes(layer, inputs))
+
+
+def _fast(s: Size, rule: str, random: Callable[..., Tensor]) -> Operator:
+    layer, tokens = FastWeightUpdate(rule), s.frames * s.grid[0] * s.grid[1]
+    wide, tall = (s.heads, s.inner, s.width), (s.heads, s.width, s.inner)
+    weights = {
+        f'{name}{index}': random(*lead, *(tall if index == 1 else wide)) / s.width
+        for name, lead in (('w', (1,)), ('m', (1,)), ('initial', ()))
+        for index in range(3)
+    }
+    inputs = weights | {
+        'key': random(1, s.heads, tokens, s.width) / s.width**0.5,
+        'value': random(1, s.heads, tokens, s.width),
+        'rates': random(1, s.heads, tokens, 3) / tokens,
+        'gate': random(1, s.heads, tokens),
+        'step': random(s.heads),
+        'decay': random(s.heads) / 10,
+        'frame_valid': torch.ones(1, s.frames),
+    }
+    # Three products forward, three backward; Muon: three per step and matrix.
+    flops = 12 * s.heads * tokens * s.width * s.inner
+    if rule == 'muon':
+        flops += 15 * s.heads * (4 * s.width**2 * s.inner + 2 * s.width**3)
+    return Operator('fast_weight_update', layer, inputs, flops, _bytes(layer, inputs))
+
+
+def _field(s: Size, random: Callable[..., Tensor]) -> Operator:
+    layer, keep = FieldUpdate(FieldRule()), s.features
+    inputs = {
+        'curvature': torch.eye(keep),
+        'target': random(keep, s.channels),
+        'weight': random(keep, s.channels),
+        'points': 4 * random(s.samples, 3),
+        'values': random(s.samples, s.channels),
+        'weights': random(s.samples),
+        'omega': 3 * random(keep // 2, 3),
+    }
+    # Half of the symmetric product; one product with A per step and before the first.
+    flops = s.samples * keep * (keep + 2 * s.channels)
+    flops += 2 * (layer.rule.steps + 1) * keep**2 * s.channels
+    return Operator('field_update', layer, inputs, flops, _bytes(layer, inputs))
