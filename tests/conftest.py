@@ -24,7 +24,7 @@ TIERS = {
     'trt': {'tensorrt_rtx'},
 }
 # Markers of what no machine can be asked to have; a test with one of them may always skip.
-OPTIONAL = ('installed_ros', 'gpu')
+OPTIONAL = ('installed_ros', 'gpu', 'tensorrt_headers')
 DOMAINS = range(20, 100)
 
 

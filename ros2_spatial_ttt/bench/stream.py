@@ -24,9 +24,9 @@ from ros2_spatial_ttt.exam.answering import respond
 from ros2_spatial_ttt.exam.asking import make_questions
 from ros2_spatial_ttt.exam.curves import curves
 from ros2_spatial_ttt.exam.homes import memory_config
-from ros2_spatial_ttt.exam.showing import NOISE
 from ros2_spatial_ttt.exam.options import HomeOptions, check_numbers, check_seeds
 from ros2_spatial_ttt.exam.scoring import score
+from ros2_spatial_ttt.exam.showing import NOISE
 from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext
 from ros2_spatial_ttt.sim.episode import make_episode
 from ros2_spatial_ttt.sim.percepts import percepts

@@ -58,7 +58,7 @@ def outcome(homes: Sequence[HomeResult], options: HomeOptions) -> Outcome:
     ]
     table = markdown_table(('system', 'threshold', 'F1 there', 'F1 at 0.5'), rows)
     results = {f'fit.{name}.threshold': best for name, (best, _) in found.items()}
-    text = f'{table}\n\nWritten to {_FILE}. The memory stays at 0.5, as it was tuned.'
+    text = f'{table}\n\nWritten to {_FILE}. The memory keeps read.found_threshold.'
     return Outcome('fit', results, text, lambda folder: None)
 
 

@@ -37,8 +37,8 @@ __all__ = ['add_arguments', 'check', 'examine']
 HOMES = 5
 SHOWN_ERRORS = 5
 UNFITTED = (
-    'What the memory is compared with tells things from confidence 0.5 on: nothing was fitted for '
-    "this perception by 'spatial-ttt exam --fit'."
+    'What the memory is compared with tells things from the confidence that the memory does: '
+    "nothing was fitted for this perception by 'spatial-ttt exam --fit'."
 )
 # These keep named things only, and there are models that know no names.
 NEED_NAMES = ('window', 'voxel', 'keyframe')

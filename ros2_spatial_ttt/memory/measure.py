@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
 from ros2_spatial_ttt.memory.detect import Detector, detections
 from ros2_spatial_ttt.memory.doubts import Look
 from ros2_spatial_ttt.memory.field import EMBEDDING
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
+from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.votes import Votes, evidence, vote_values
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime, Samples, State, Tokens
 from ros2_spatial_ttt.types import Percept
@@ -181,13 +183,15 @@ class Perception:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._states: dict[str, State] = {}
+        # Kept as a memory keeps it, so that both see the same.
+        self._state = MemoryState.empty(runtime.manifest.embedding)
 
     def __call__(self, chunk: list[PreparedFrame]) -> list[Percept]:
         """Return the percepts of a chunk of one camera."""
         camera = chunk[0].camera
-        state = self._states.get(camera) or self._runtime.initial_state()
-        percepts, self._states[camera] = percepts_of(self._runtime, chunk, state)
+        state = self._state.backbone(camera) or self._runtime.initial_state()
+        percepts, after = percepts_of(self._runtime, chunk, state)
+        self._state = self._state.with_backbone(camera, after, most=MemoryConfig.cameras)
         return percepts
 
 

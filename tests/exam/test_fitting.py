@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ros2_spatial_ttt.config import ReadConfig
 from ros2_spatial_ttt.exam import fitting
 from ros2_spatial_ttt.exam.codec import HomeResult, Plan, SystemResult
 from ros2_spatial_ttt.exam.options import HomeOptions
@@ -16,6 +17,7 @@ from ros2_spatial_ttt.exam.question import Question, Response
 from ros2_spatial_ttt.exam.systems import SYSTEMS, SystemContext
 from ros2_spatial_ttt.types import ResultCode
 
+UNFITTED = ReadConfig.found_threshold
 PLACES = ((0.0, 0.0, 0.0), (3.0, 0.0, 0.0))
 
 
@@ -67,7 +69,7 @@ def test_thresholds_are_kept_by_model_and_not_used_for_other_weights(
 def test_a_store_tells_things_from_its_threshold_on(name: str) -> None:
     context = SystemContext(labels=('mug',), thresholds={name: 0.7})
     assert SYSTEMS[name](context).found_threshold == 0.7
-    assert SYSTEMS[name](SystemContext(labels=('mug',))).found_threshold == 0.5
+    assert SYSTEMS[name](SystemContext(labels=('mug',))).found_threshold == UNFITTED
 
 
 @pytest.mark.ort
@@ -75,4 +77,4 @@ def test_the_rival_rule_has_a_threshold_of_its_own() -> None:
     pytest.importorskip('onnxruntime', reason='the memory needs a runtime')
     context = SystemContext(thresholds={'muon': 0.7})
     read = {name: SYSTEMS[name](context).memory.config.read for name in ('memory', 'muon')}
-    assert (read['memory'].found_threshold, read['muon'].found_threshold) == (0.5, 0.7)
+    assert (read['memory'].found_threshold, read['muon'].found_threshold) == (UNFITTED, 0.7)

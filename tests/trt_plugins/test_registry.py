@@ -13,7 +13,7 @@ from trt_plugins.build_libraries import PLUGINS
 
 pytest.importorskip('tensorrt_rtx', reason='pip install -r requirements/tensorrt.txt')
 
-pytestmark = pytest.mark.trt
+pytestmark = [pytest.mark.trt, pytest.mark.tensorrt_headers]
 
 # In its own process: what a registry has loaded stays, and a plugin that TensorRT for RTX selects
 # aborts the process.
