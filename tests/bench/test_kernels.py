@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip('torch')
-pytest.importorskip('onnxscript')
-pytest.importorskip('onnxruntime')
+pytest.importorskip('torch', reason='operators are exported by PyTorch')
+pytest.importorskip('onnxscript', reason='operators are exported by PyTorch')
+pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the operators')
 
 import onnxruntime
 import torch
