@@ -154,6 +154,28 @@ def test_more_agreement_and_likeness_are_more_sure():
     assert by_look[0] < 0.0 < by_look[-1]
 
 
+def test_what_is_far_ahead_of_all_others_is_surer():
+    """Two places that look the same are each doubted; the order and a lone place stay."""
+    places, likeness = surface((0, 0, 0), (3, 0, 0)), alike(0.5, 0.5)
+    best = match_at((0, 0, 0), look=0.9)
+    weighing = replace(WEIGHING, lead=0.5)
+
+    def confidences(*matches):
+        found = weighed(
+            [], [], matches, places, likeness, separation_m=0.5, weighing=weighing
+        )
+        assert found[0].match is best
+        return [one.confidence for one in found]
+
+    ((alone,), (close, doubted), (far, dismissed)) = (
+        confidences(best),
+        confidences(best, match_at((3, 0, 0), look=0.88)),
+        confidences(best, match_at((3, 0, 0), look=0.6)),
+    )
+    assert alone < close < far and far > doubted > dismissed
+    assert alone == weigh([], [], [best], places, likeness)[0].confidence
+
+
 def test_what_looks_alike_wins_over_what_only_correlates():
     """Planks agree with planks wherever they lie; the network tells them apart."""
     places, likeness = surface((0, 0, 0), (3, 0, 0)), alike(0.5, 0.5)
