@@ -175,7 +175,7 @@ class EvidenceBank:
         return EvidenceBank(keyframes)
 
     def with_looks(self, look: Callable[[Keyframe], NDArray[np.int8]]) -> EvidenceBank:
-        """Return the bank with the looks of keyframes that had none; without, nobody finds them."""
+        """Return the bank with looks for the keyframes that have none yet."""
         if all(keyframe.looks.size for keyframe in self.keyframes):
             return self
         return EvidenceBank(

@@ -161,9 +161,7 @@ def test_what_is_far_ahead_of_all_others_is_surer():
     weighing = replace(WEIGHING, lead=0.5)
 
     def confidences(*matches):
-        found = weighed(
-            [], [], matches, places, likeness, separation_m=0.5, weighing=weighing
-        )
+        found = weighed([], [], matches, places, likeness, separation_m=0.5, weighing=weighing)
         assert found[0].match is best
         return [one.confidence for one in found]
 
