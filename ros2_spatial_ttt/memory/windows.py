@@ -33,7 +33,8 @@ def window_grid(manifest: Manifest) -> tuple[int, int]:
 def window_middles(manifest: Manifest) -> NDArray[np.float64]:
     """Return the pixels (x, y) in the middle of all windows, row by row, (n, 2)."""
     rows, columns = np.indices(window_grid(manifest)).reshape(2, -1)
-    return SPACING * np.stack([columns, rows], axis=1) + (manifest.window - 1) / 2
+    corners = SPACING * np.stack([columns, rows], axis=1).astype(np.float64)
+    return np.asarray(corners + (manifest.window - 1) / 2)
 
 
 def window_looks(keyframe: Keyframe, runtime: Runtime) -> NDArray[np.int8]:

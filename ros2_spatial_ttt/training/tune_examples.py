@@ -132,10 +132,10 @@ def ask(rooms: Sequence[Room], number: int) -> Iterator[Found]:
         for patch in rooms[number].pictures:
             query = Query(QueryType.LOCATE, examples=(Example(patch.picture),))
             field = alone.findings(query.examples[0], query)[0]
-            best, *others = whole.findings(query.examples[0], query)[:2]
+            best, *rivals = whole.findings(query.examples[0], query)[:2]
             errors = [np.linalg.norm(one.peak.position - patch.point) for one in (field, best)]
             right, error = own and errors[0] <= RIGHT_M, errors[1] if own else np.inf
-            rival = others[0] if others else None
+            rival = rivals[0] if rivals else None
             yield Found(own, field.peak.score, bool(right), best, float(error), rival)
 
 
