@@ -42,7 +42,6 @@ class Keyframe:
         intrinsics: of the picture. map_T_camera: (4, 4) optical frame to map.
         looks: (n, E) int8, unit embedding of each of its windows (``memory/windows.py``) times
             ``LOOK_SCALE``, 0 where no depth was measured; (0, 0) where none are kept.
-        surprise: 0..2, how much the frame differed from what the network expected.
     """
 
     camera: str
@@ -52,7 +51,6 @@ class Keyframe:
     depth: NDArray[np.float16]
     intrinsics: Intrinsics
     looks: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
-    surprise: float = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -151,18 +149,11 @@ class EvidenceBank:
         """Size of pictures, depths and looks in bytes."""
         return sum(keyframe.nbytes for keyframe in self.keyframes)
 
-    def with_frame(
-        self, frame: PreparedFrame, config: EvidenceConfig, surprise: float = 0.0
-    ) -> EvidenceBank:
+    def with_frame(self, frame: PreparedFrame, config: EvidenceConfig) -> EvidenceBank:
         """Return the bank after a frame: unchanged unless the frame shows the world anew.
 
-        When the bank is full, of the two keyframes nearest to each other the one that surprised
-        less goes, and a frame that is nearer than these to one in the bank does not come in.
-
-        Args:
-            frame: at the model's size.
-            config: bounds of the bank.
-            surprise: of the frame, 0..2; 0 where nothing was expected.
+        When the bank is full the keyframe nearest to another goes, and a frame that is nearer than
+        that to one in the bank does not come in.
         """
         if self.keyframes and self._novelty_of(frame.map_T_camera) < self._least(config):
             return self
@@ -176,7 +167,6 @@ class EvidenceBank:
             jpeg=jpeg,
             depth=frame.depth.astype(np.float16),
             intrinsics=frame.intrinsics,
-            surprise=surprise,
         )
         keyframes = (*self.keyframes, keyframe)
         if len(keyframes) > config.keyframes:
@@ -299,13 +289,7 @@ def _spacing(poses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _most_redundant(keyframes: tuple[Keyframe, ...]) -> int:
-    """Return which of the two keyframes nearest to each other surprised less, or is older."""
-    poses = np.stack([keyframe.map_T_camera for keyframe in keyframes])
-    first = int(_spacing(poses).argmin())
-    away = _novelty(poses, poses[first])
-    away[first] = np.inf
-    pair = sorted((first, int(away.argmin())))
-    return min(pair, key=lambda row: keyframes[row].surprise)
+    return int(_spacing(np.stack([k.map_T_camera for k in keyframes])).argmin())
 
 
 def _encoded(image: NDArray[np.uint8], limit: int) -> bytes | None:

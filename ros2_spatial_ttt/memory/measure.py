@@ -32,7 +32,6 @@ class Measured:
         values: (n, C) looks of the surfaces; None without them.
         free: (m, 3). free_weight: (m,) float32.
         votes: things that were detected. looks: one per frame with detections.
-        surprise: of each frame, 0..2; empty where nobody expected anything.
     """
 
     surface: NDArray[np.float64]
@@ -43,7 +42,6 @@ class Measured:
     free_weight: NDArray[np.float32]
     votes: Votes
     looks: tuple[Look, ...] = ()
-    surprise: tuple[float, ...] = ()
 
     def part(self, surface: NDArray, free: NDArray, votes: NDArray) -> Measured:
         """Return these rows of each; all looks."""
@@ -146,7 +144,6 @@ def encoded(
         free_weight=_live(samples.free_weights, samples.free_weights),
         votes=_votes(stamps, [s.found.renumbered(labels, names) for s in sights], names),
         looks=tuple(looks) if labels else (),
-        surprise=tuple(samples.tokens.surprise.tolist()) if samples.tokens else (),
     ), after
 
 

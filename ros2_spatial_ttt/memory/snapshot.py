@@ -330,7 +330,6 @@ def _keyframe_header(keyframe: Keyframe) -> dict[str, Any]:
     return {
         'camera': keyframe.camera,
         'stamp_ns': keyframe.stamp_ns,
-        'surprise': keyframe.surprise,
         'intrinsics': [k.width, k.height, k.fx, k.fy, k.cx, k.cy, list(k.distortion), k.model],
     }
 
@@ -348,7 +347,6 @@ def _keyframes(tensors: dict[str, NDArray], headers: list[dict[str, Any]]) -> li
                 depth=tensors[f'keyframe/{number}/depth'],
                 looks=tensors[f'keyframe/{number}/looks'],
                 intrinsics=Intrinsics(width, height, fx, fy, cx, cy, tuple(distortion), model),
-                surprise=header['surprise'],
             )
         )
     return out

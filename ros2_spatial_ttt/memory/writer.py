@@ -98,10 +98,8 @@ class Writer:
         state = self._written(state, measured, chunk[-1].stamp_ns)
         evidence = state.evidence
         assert measured.values is not None
-        # A model without names is never surprised; rows of padding belong to no frame.
-        surprise = measured.surprise or (0.0,) * len(chunk)
-        for frame, surprised in zip(chunk, surprise, strict=False):
-            evidence = evidence.with_frame(frame, self._config.evidence, surprised)
+        for frame in chunk:
+            evidence = evidence.with_frame(frame, self._config.evidence)
         # Only of those that the whole chunk leaves: it is the dearest part of a keyframe.
         evidence = evidence.with_looks(lambda keyframe: window_looks(keyframe, self._runtime))
         statistics = state.statistics.with_samples(measured.values[:, EMBEDDING])

@@ -93,22 +93,6 @@ def _spread(views) -> float:
     )
 
 
-@pytest.mark.parametrize('surprised', [0, 1])
-def test_of_two_near_keyframes_the_more_surprising_stays(prepared, surprised):
-    """Whichever of them came first; keyframes farther apart are not touched."""
-    frames = [prepared[0], prepared[20], prepared[30], prepared[10]]
-    beside = frames[0].map_T_camera.copy()
-    beside[:3, 3] += (0.2, 0.0, 0.0)
-    frames.insert(1, replace(frames[0], map_T_camera=beside, stamp_ns=1))
-    surprise = [0.1, 0.1, 0.05, 0.05, 0.05]
-    surprise[surprised] = 0.9
-    bank, config = EvidenceBank(), EvidenceConfig(keyframes=4)
-    for frame, surprising in zip(frames, surprise, strict=True):
-        bank = bank.with_frame(frame, config, surprising)
-    del frames[1 - surprised]
-    assert [k.stamp_ns for k in bank.keyframes] == [frame.stamp_ns for frame in frames]
-
-
 def test_a_pose_that_shows_nothing_new_changes_nothing(prepared):
     bank = bank_of(prepared[:1])
     assert bank.with_frame(replace(prepared[0], stamp_ns=1), EvidenceConfig()) is bank
