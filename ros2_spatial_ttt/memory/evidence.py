@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -40,8 +40,8 @@ class Keyframe:
     Attributes:
         jpeg: the picture at the model's size. depth: (T,) float16 m per token, 0 = not measured.
         intrinsics: of the picture. map_T_camera: (4, 4) optical frame to map.
-        looks: (S, E) int8, unit embedding of each sample times 127, 0 where none was measured;
-            (0, 0) where none were kept.
+        looks: (n, E) int8, unit embedding of each of its windows (``memory/windows.py``) times
+            ``LOOK_SCALE``, 0 where no depth was measured; (0, 0) where none are kept.
     """
 
     camera: str
@@ -115,13 +115,6 @@ class Keyframe:
         local = rays(pixels[rows], k).astype(np.float64) * z[:, None]
         return transform_points(self.map_T_camera, local), rows
 
-    def at_cell(self, cell: int, grid: tuple[int, int]) -> View:
-        """Return the view of the middle of a cell (row-major) of a grid over the picture."""
-        row, column = divmod(int(cell), grid[1])
-        k = self.intrinsics
-        u, v = (column + 0.5) * k.width / grid[1] - 0.5, (row + 0.5) * k.height / grid[0] - 0.5
-        return View(self, u, v)
-
     def _decoded(self, flag: int) -> NDArray[np.uint8]:
         picture: Any = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), flag)
         assert picture is not None  # the bank encoded it
@@ -156,22 +149,11 @@ class EvidenceBank:
         """Size of pictures, depths and looks in bytes."""
         return sum(keyframe.nbytes for keyframe in self.keyframes)
 
-    def with_frame(
-        self,
-        frame: PreparedFrame,
-        config: EvidenceConfig,
-        embedding: NDArray[np.float32] | None = None,
-    ) -> EvidenceBank:
+    def with_frame(self, frame: PreparedFrame, config: EvidenceConfig) -> EvidenceBank:
         """Return the bank after a frame: unchanged unless the frame shows the world anew.
 
         When the bank is full the keyframe nearest to another goes, and a frame that is nearer than
         that to one in the bank does not come in.
-
-        Args:
-            frame: at the model's size.
-            config: bounds of the bank.
-            embedding: (S, E) unit, of the frame's samples, 0 where nothing was measured; without
-                it the keyframe can only be searched where the field points.
         """
         if self.keyframes and self._novelty_of(frame.map_T_camera) < self._least(config):
             return self
@@ -185,13 +167,20 @@ class EvidenceBank:
             jpeg=jpeg,
             depth=frame.depth.astype(np.float16),
             intrinsics=frame.intrinsics,
-            looks=_packed(embedding),
         )
         keyframes = (*self.keyframes, keyframe)
         if len(keyframes) > config.keyframes:
             redundant = _most_redundant(keyframes)
             keyframes = keyframes[:redundant] + keyframes[redundant + 1 :]
         return EvidenceBank(keyframes)
+
+    def with_looks(self, look: Callable[[Keyframe], NDArray[np.int8]]) -> EvidenceBank:
+        """Return the bank with looks for the keyframes that have none yet."""
+        if all(keyframe.looks.size for keyframe in self.keyframes):
+            return self
+        return EvidenceBank(
+            tuple(k if k.looks.size else replace(k, looks=look(k)) for k in self.keyframes)
+        )
 
     def without(self, unwanted: Callable[[Keyframe], bool]) -> EvidenceBank:
         """Return the bank without the keyframes that ``unwanted`` names."""
@@ -280,7 +269,7 @@ class EvidenceBank:
 
 
 def bank_bytes(config: EvidenceConfig, tokens: int, looks: int = 0) -> int:
-    """Return the size of a full bank of keyframes with T tokens and ``looks`` = S E numbers."""
+    """Return the size of a full bank of keyframes with T tokens and ``looks`` = n E numbers."""
     return config.keyframes * (config.keyframe_bytes + 2 * tokens + looks)
 
 
@@ -301,12 +290,6 @@ def _spacing(poses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _most_redundant(keyframes: tuple[Keyframe, ...]) -> int:
     return int(_spacing(np.stack([k.map_T_camera for k in keyframes])).argmin())
-
-
-def _packed(embedding: NDArray[np.float32] | None) -> NDArray[np.int8]:
-    if embedding is None:
-        return np.zeros((0, 0), np.int8)
-    return np.rint(np.clip(embedding, -1.0, 1.0) * LOOK_SCALE).astype(np.int8)
 
 
 def _encoded(image: NDArray[np.uint8], limit: int) -> bytes | None:

@@ -14,7 +14,6 @@ from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
 from ros2_spatial_ttt.memory.detect import Detector, detections
 from ros2_spatial_ttt.memory.doubts import Look
-from ros2_spatial_ttt.memory.field import EMBEDDING
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.votes import Votes, evidence, vote_values
@@ -33,7 +32,6 @@ class Measured:
         values: (n, C) looks of the surfaces; None without them.
         free: (m, 3). free_weight: (m,) float32.
         votes: things that were detected. looks: one per frame with detections.
-        embedding: (F, S, E) of every sample of every frame, 0 where nothing was measured; or None.
     """
 
     surface: NDArray[np.float64]
@@ -44,7 +42,6 @@ class Measured:
     free_weight: NDArray[np.float32]
     votes: Votes
     looks: tuple[Look, ...] = ()
-    embedding: NDArray[np.float32] | None = None
 
     def part(self, surface: NDArray, free: NDArray, votes: NDArray) -> Measured:
         """Return these rows of each; all looks."""
@@ -147,7 +144,6 @@ def encoded(
         free_weight=_live(samples.free_weights, samples.free_weights),
         votes=_votes(stamps, [s.found.renumbered(labels, names) for s in sights], names),
         looks=tuple(looks) if labels else (),
-        embedding=_embedding(runtime.manifest, samples),
     ), after
 
 
@@ -254,12 +250,6 @@ def _sights(
             found = _Things.of(tokens, number, detector, origin)
         sights.append(_Sight(frame, surface + origin, free + origin, found))
     return sights
-
-
-def _embedding(manifest: Manifest, samples: Samples) -> NDArray[np.float32]:
-    measured = samples.surface_weights[:, None] > 0
-    rows = np.where(measured, samples.surface_values[:, EMBEDDING], 0.0)
-    return rows.astype(np.float32).reshape(manifest.chunk_frames, -1, manifest.embedding)
 
 
 def _live(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -40,6 +40,7 @@ from ros2_spatial_ttt.memory.state import (
 from ros2_spatial_ttt.memory.tally import Tally
 from ros2_spatial_ttt.memory.tiles import TileGrid, TileIndex
 from ros2_spatial_ttt.memory.votes import empty_votes, vote_frequencies
+from ros2_spatial_ttt.memory.windows import window_grid
 from ros2_spatial_ttt.memory.writer import NotFinite, Writer
 from ros2_spatial_ttt.query.engine import QueryEngine
 from ros2_spatial_ttt.query.names import Reading
@@ -273,7 +274,7 @@ class SpatialMemory:
     @property
     def state_bytes(self) -> int:
         """Most bytes that the memory can ever hold, whatever comes: its fixed size."""
-        rows, columns = self.manifest.sample_grid
+        rows, columns = window_grid(self.manifest)
         looks = rows * columns * self.manifest.embedding
         evidence = bank_bytes(self.config.evidence, self.manifest.tokens, looks)
         shared = sum(array.nbytes for array in shared_tensors(self._state).values())

@@ -25,6 +25,7 @@ from ros2_spatial_ttt.memory.lens import Lens
 from ros2_spatial_ttt.memory.oracle import fourier_features
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.tiles import Tile, TileGrid
+from ros2_spatial_ttt.memory.windows import window_middles
 from ros2_spatial_ttt.runtime.base import Runtime
 
 __all__ = ['Beliefs', 'FieldPoints', 'Likeness', 'Reader']
@@ -175,7 +176,7 @@ class Reader:
     def lookalikes(
         self, state: MemoryState, embedding: NDArray[np.float32], *, most: int
     ) -> list[View]:
-        """Return the samples of all keyframes that look most like an example, best first.
+        """Return the windows of all keyframes that look most like an example, best first.
 
         Args:
             state: whose keyframes are searched, as far as they keep their looks.
@@ -193,8 +194,9 @@ class Reader:
             rows.append((looks @ question - mean)[:, 0] * self._seen(keyframe, state.lens))
         score = np.stack(rows)
         best = np.argsort(-score, axis=None, kind='stable')[:most]
-        grid = self._runtime.manifest.sample_grid
-        return [keyframes[i // score.shape[1]].at_cell(i % score.shape[1], grid) for i in best]
+        of, window = np.unravel_index(best, score.shape)
+        middles = window_middles(self._runtime.manifest)[window]
+        return [View(keyframes[k], u, v) for k, (u, v) in zip(of, middles.tolist(), strict=True)]
 
     def alike(
         self,
@@ -264,7 +266,7 @@ class Reader:
         return known
 
     def _seen(self, keyframe: Keyframe, lens: Lens) -> NDArray[np.float32]:
-        """Return 1 / length of each sample's look through the lens, (S,); 0 where none is kept."""
+        """Return 1 / length of each look through the lens, (n,); 0 where nothing was measured."""
         known = self._sights.get(keyframe)
         if known is None or known[0] is not lens:
             looks = keyframe.looks.astype(np.float32) / LOOK_SCALE

@@ -37,6 +37,7 @@ from ros2_spatial_ttt.memory.votes import (
     empty_votes,
     update_votes,
 )
+from ros2_spatial_ttt.memory.windows import window_looks
 from ros2_spatial_ttt.runtime.base import FieldKind, Runtime, is_finite
 from ros2_spatial_ttt.types import Percept
 
@@ -96,10 +97,11 @@ class Writer:
                 raise NotFinite(f'the backbone of camera {camera!r}')
         state = self._written(state, measured, chunk[-1].stamp_ns)
         evidence = state.evidence
-        assert measured.values is not None and measured.embedding is not None
-        # Rows of padding at the end of a partial chunk belong to no frame.
-        for frame, embedding in zip(chunk, measured.embedding, strict=False):
-            evidence = evidence.with_frame(frame, self._config.evidence, embedding)
+        assert measured.values is not None
+        for frame in chunk:
+            evidence = evidence.with_frame(frame, self._config.evidence)
+        # Only of those that the whole chunk leaves: it is the dearest part of a keyframe.
+        evidence = evidence.with_looks(lambda keyframe: window_looks(keyframe, self._runtime))
         statistics = state.statistics.with_samples(measured.values[:, EMBEDDING])
         return replace(
             state,

@@ -77,6 +77,7 @@ class Weighing:
             look.
         half, slope: of a proposal: slope times (score of the field - half).
         silent: added to those where keyframes that see the place show no match there.
+        lead: of any place, times the log-odds that it is ahead of the best of all others.
     """
 
     bias: float = -18.2
@@ -85,6 +86,7 @@ class Weighing:
     half: float = 0.5
     slope: float = 12.0
     silent: float = -3.0
+    lead: float = 0.0
 
     @staticmethod
     def from_manifest(manifest: Manifest) -> Weighing:
@@ -207,7 +209,20 @@ def weighed(
             unseen = rank < len(views) and not views[rank]
             doubt = 0.0 if unseen else weighing.silent
             found.append(Finding(peak, weighing.of_field(peak.score) + doubt))
-    return sorted(found, key=lambda finding: -finding.log_odds)
+    return _ranked(found, weighing.lead)
+
+
+def _ranked(found: Sequence[Finding], lead: float) -> list[Finding]:
+    """Return findings, surest first: the surer, the farther ahead of all others they are."""
+    ranked = sorted(found, key=lambda finding: -finding.log_odds)
+    if len(ranked) < 2:
+        return ranked
+    odds = np.array([finding.log_odds for finding in ranked])
+    ahead = odds - np.where(np.arange(len(odds)) == 0, odds[1], odds[0])
+    return [
+        replace(one, log_odds=float(one.log_odds + lead * by))
+        for one, by in zip(ranked, ahead, strict=True)
+    ]
 
 
 def _taken(point: NDArray[np.float64], found: list[Finding], separation_m: float) -> bool:

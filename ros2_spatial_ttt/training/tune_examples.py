@@ -87,6 +87,7 @@ class Found:
     Attributes:
         own: asked of the memory of its own room. score: of the field's best place.
         right: that place is right. best: what keyframes leave and add. error: m, of the best.
+        rival: the next best that keyframes leave and add, if there is one.
     """
 
     own: bool
@@ -94,6 +95,7 @@ class Found:
     right: bool
     best: Finding
     error: float
+    rival: Finding | None = None
 
 
 def toured(folder: Path, seed: int, frames: int) -> Room:
@@ -129,12 +131,12 @@ def ask(rooms: Sequence[Room], number: int) -> Iterator[Found]:
         alone, whole = (_source(memory, confirm) for confirm in (False, True))
         for patch in rooms[number].pictures:
             query = Query(QueryType.LOCATE, examples=(Example(patch.picture),))
-            field, best = (
-                source.findings(query.examples[0], query)[0] for source in (alone, whole)
-            )
+            field = alone.findings(query.examples[0], query)[0]
+            best, *rivals = whole.findings(query.examples[0], query)[:2]
             errors = [np.linalg.norm(one.peak.position - patch.point) for one in (field, best)]
             right, error = own and errors[0] <= RIGHT_M, errors[1] if own else np.inf
-            yield Found(own, field.peak.score, bool(right), best, float(error))
+            rival = rivals[0] if rivals else None
+            yield Found(own, field.peak.score, bool(right), best, float(error), rival)
 
 
 def _source(memory: SpatialMemory, confirm: bool) -> MemorySource:
@@ -148,18 +150,39 @@ def fitted(found: Sequence[Found], weighing: Weighing) -> Weighing:
     """Return the weighing by which confidences are the shares of right answers."""
     score = np.array([[1.0, one.score] for one in found])
     bias, slope = logistic(score, np.array([one.right for one in found]), RIDGE[:2])
+    weighing = replace(weighing, half=float(-bias / slope), slope=float(slope))
+    return _led(found, _matching(found, weighing))
+
+
+def _matching(found: Sequence[Found], weighing: Weighing) -> Weighing:
+    """Return the weighing by which matches alone are as sure as they are often right."""
     matches = [(one.best.match, one.error <= RIGHT_M) for one in found]
     features = np.array([[1.0, m.agreement, m.look] for m, _ in matches if m is not None])
     right = np.array([right for m, right in matches if m is not None])
-    constant, agreement, look = logistic(features, right, RIDGE).tolist()
+    bias, agreement, look = logistic(features, right, RIDGE).tolist()
+    return replace(weighing, bias=bias, agreement=agreement, look=look, lead=0.0)
+
+
+def _led(found: Sequence[Found], weighing: Weighing) -> Weighing:
+    """Return the weighing with what it is worth that a match is ahead of its best rival."""
+    led = [one for one in found if one.best.match is not None]
+    features = np.array([[1.0, *_odds(one, weighing)] for one in led])
+    right = np.array([one.error <= RIGHT_M for one in led])
+    bias, scale, lead = logistic(features, right, RIDGE).tolist()
     return replace(
         weighing,
-        bias=constant,
-        agreement=agreement,
-        look=look,
-        half=float(-bias / slope),
-        slope=float(slope),
+        bias=bias + scale * weighing.bias,
+        agreement=scale * weighing.agreement,
+        look=scale * weighing.look,
+        lead=lead / scale,
     )
+
+
+def _before_lead(finding: Finding, weighing: Weighing) -> float:
+    """Return the log-odds of a place alone; what is no match, keyframes saw and did not match."""
+    if finding.match is None:
+        return weighing.of_field(finding.peak.score) + weighing.silent
+    return weighing.of_match(finding.match)
 
 
 def table(found: Sequence[Found], weighing: Weighing) -> str:
@@ -181,6 +204,12 @@ def table(found: Sequence[Found], weighing: Weighing) -> str:
     )
 
 
+def _odds(found: Found, weighing: Weighing) -> tuple[float, float]:
+    """Return the log-odds of the best answer alone, and by how much it is ahead of the next."""
+    odds = _before_lead(found.best, weighing)
+    return odds, 0.0 if found.rival is None else odds - _before_lead(found.rival, weighing)
+
+
 def _log_odds(found: Found, weighing: Weighing) -> float:
-    match = found.best.match
-    return found.best.log_odds if match is None else weighing.of_match(match)
+    odds, ahead = _odds(found, weighing)
+    return odds + weighing.lead * ahead

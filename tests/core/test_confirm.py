@@ -15,6 +15,7 @@ from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.memory.evidence import EvidenceBank, View
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
 from ros2_spatial_ttt.memory.reader import FieldPoints, Likeness
+from ros2_spatial_ttt.memory.windows import window_looks, window_middles
 from ros2_spatial_ttt.query import confirm
 from ros2_spatial_ttt.query.confirm import Match, Weighing, matched, proposed_views, weighed
 from ros2_spatial_ttt.query.search import Cut, Peak, example_windows, middle_cut
@@ -153,6 +154,26 @@ def test_more_agreement_and_likeness_are_more_sure():
     assert by_look[0] < 0.0 < by_look[-1]
 
 
+def test_what_is_far_ahead_of_all_others_is_surer():
+    """Two places that look the same are each doubted; the order and a lone place stay."""
+    places, likeness = surface((0, 0, 0), (3, 0, 0)), alike(0.5, 0.5)
+    best = match_at((0, 0, 0), look=0.9)
+    weighing = replace(WEIGHING, lead=0.5)
+
+    def confidences(*matches):
+        found = weighed([], [], matches, places, likeness, separation_m=0.5, weighing=weighing)
+        assert found[0].match is best
+        return [one.confidence for one in found]
+
+    ((alone,), (close, doubted), (far, dismissed)) = (
+        confidences(best),
+        confidences(best, match_at((3, 0, 0), look=0.88)),
+        confidences(best, match_at((3, 0, 0), look=0.6)),
+    )
+    assert alone < close < far and far > doubted > dismissed
+    assert alone == weigh([], [], [best], places, likeness)[0].confidence
+
+
 def test_what_looks_alike_wins_over_what_only_correlates():
     """Planks agree with planks wherever they lie; the network tells them apart."""
     places, likeness = surface((0, 0, 0), (3, 0, 0)), alike(0.5, 0.5)
@@ -229,31 +250,21 @@ def test_the_work_is_bounded_however_many_guesses_and_keyframes(
     assert len(views) == confirm.PROPOSALS and max(map(len, views)) <= 2
 
 
-def test_tokens_of_keyframes_are_found_by_their_looks(make_memory, prepared, manifest):
-    """With looks, a keyframe is found without the field; pictures and looks are bounded."""
+def test_windows_of_keyframes_are_found_by_their_looks(make_memory, prepared, bank, manifest):
+    """A keyframe is found without the field, where it shows the example."""
     memory = make_memory()
-    runtime, bank = memory.runtime, EvidenceBank()
-    rows, columns = np.indices(manifest.grid).reshape(2, -1)
-    centre = np.stack([columns, rows], axis=1) * manifest.stride + manifest.stride // 2
-    size = np.array([manifest.image_width, manifest.image_height])
-    corner = centre - WINDOW // 2
-    inside = np.flatnonzero(((corner >= 0) & (corner + WINDOW <= size)).all(axis=1))
-    for frame in prepared[:3]:
-        windows = [frame.image[y : y + WINDOW, x : x + WINDOW] for x, y in corner[inside]]
-        embedding = np.zeros((manifest.tokens, manifest.embedding), np.float32)
-        embedding[inside] = runtime.embed(np.stack(windows))
-        bank = bank.with_frame(frame, EvidenceConfig(), embedding)
-    limit = bank.keyframes[0].depth.nbytes + manifest.tokens * manifest.embedding
-    assert all(k.nbytes == len(k.jpeg) + limit for k in bank.keyframes)
-    state = replace(memory.state, evidence=bank)
-    token = int(inside[len(inside) // 2])
-    x, y = corner[token]
-    picture = prepared[1].image[y : y + WINDOW, x : x + WINDOW]
-    best = memory._reader.lookalikes(state, runtime.embed(picture[None])[0], most=5)
-    assert len(best) == 5
-    assert best[0].keyframe.stamp_ns == prepared[1].stamp_ns
-    expected = token_pixel(manifest, *divmod(token, manifest.grid[1]))
-    assert (best[0].u, best[0].v) == pytest.approx(expected)
+    first = EvidenceBank(bank.keyframes[:3])
+    looked = first.with_looks(lambda keyframe: window_looks(keyframe, memory.runtime))
+    state = replace(memory.state, evidence=looked)
+    keyframe, middles = looked.keyframes[1], window_middles(manifest)
+    measured = np.flatnonzero(keyframe.looks.any(axis=1))
+    middle = middles[measured[len(measured) // 2]]
+    x, y = np.rint(middle - (WINDOW - 1) / 2).astype(int)
+    picture = next(f.image for f in prepared if f.stamp_ns == keyframe.stamp_ns)
+    asked = memory.runtime.embed(picture[None, y : y + WINDOW, x : x + WINDOW])[0]
+    best = memory._reader.lookalikes(state, asked, most=20)
+    assert len(best) == 20
+    assert best[0].keyframe is keyframe and (best[0].u, best[0].v) == tuple(middle)
 
 
 def test_keyframes_without_looks_are_not_searched(make_memory, bank):

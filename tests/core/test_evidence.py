@@ -13,7 +13,7 @@ import pytest
 
 from ros2_spatial_ttt.config import EvidenceConfig
 from ros2_spatial_ttt.geometry import rotation_angle, transform_points
-from ros2_spatial_ttt.memory.evidence import LOOK_SCALE, EvidenceBank, bank_bytes
+from ros2_spatial_ttt.memory.evidence import EvidenceBank, bank_bytes
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
 
 
@@ -44,18 +44,6 @@ def test_the_bank_is_bounded_in_number_and_bytes(prepared, manifest, keyframes):
     assert len(bank.keyframes) == keyframes
     limit = bank_bytes(EvidenceConfig(keyframes=keyframes), manifest.tokens)
     assert 0 < bank.nbytes <= limit
-
-
-def test_looks_count_and_survive_their_packing(prepared, manifest, rng):
-    looks = rng.normal(size=(manifest.tokens, 16)).astype(np.float32)
-    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
-    config = EvidenceConfig()
-    bare = bank_of(prepared[:1])
-    (keyframe,) = EvidenceBank().with_frame(prepared[0], config, looks).keyframes
-    assert np.abs(keyframe.looks / LOOK_SCALE - looks).max() <= 0.5 / LOOK_SCALE + 1e-6
-    assert keyframe.nbytes == bare.nbytes + looks.size
-    tokens = manifest.tokens
-    assert bank_bytes(config, tokens, looks.size) == bank_bytes(config, tokens) + 64 * looks.size
 
 
 def test_a_full_bank_takes_only_what_spreads_it(prepared):

@@ -218,9 +218,19 @@ def test_a_missing_file_is_refused(refused, tmp_path):
     assert 'no such file' in refused(tmp_path)
 
 
-def test_a_newer_version_is_refused_with_both_versions(saved, refused, tmp_path):
-    path = rewritten(saved[1], tmp_path / 'newer.safetensors', format_version=FORMAT_VERSION + 1)
-    assert f'version {FORMAT_VERSION + 1}, this package reads {FORMAT_VERSION}' in refused(path)
+@pytest.mark.parametrize('version', [FORMAT_VERSION - 1, FORMAT_VERSION + 1])
+def test_another_version_is_refused_with_both_versions(saved, refused, tmp_path, version):
+    path = rewritten(saved[1], tmp_path / 'other.safetensors', format_version=version)
+    assert f'version {version}, this package reads {FORMAT_VERSION}' in refused(path)
+
+
+def test_keyframes_come_back_with_their_looks(saved, make_memory):
+    memory, keyframes = make_memory(), saved[0].keyframes()
+    memory.load(saved[1])
+    assert len(keyframes) == len(memory.keyframes()) > 1
+    for before, after in zip(keyframes, memory.keyframes(), strict=True):
+        assert after.nbytes == before.nbytes
+        assert before.looks.any() and np.array_equal(after.looks, before.looks)
 
 
 def test_changed_metadata_is_refused(saved, refused, tmp_path):

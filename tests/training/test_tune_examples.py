@@ -42,6 +42,34 @@ def test_the_chances_that_made_the_answers_are_found_again():
     assert 'pictures 4000' in table([*answers, elsewhere], fit)
 
 
+def led(rng, truth: Weighing) -> Found:
+    """Return an answer with a rival, right as often as ``truth`` says of both."""
+    parts = np.sort(rng.uniform((0.5, 0.3), (1.0, 1.0), (2, 2)), axis=0)
+    rival, match = (Match(np.zeros(3), None, *row, True) for row in parts.tolist())
+    odds, other = truth.of_match(match), truth.of_match(rival)
+    hit = rng.random() < 1.0 / (1.0 + np.exp(-odds - truth.lead * (odds - other)))
+    score, right = rng.random(), rng.random() < 0.5
+    best, second = Finding(None, odds, match), Finding(None, other, rival)
+    return Found(True, score, bool(right), best, 0.1 if hit else 2.0, second)
+
+
+@pytest.mark.parametrize('lead', [0.0, 0.8])
+def test_what_a_lead_over_the_next_place_is_worth_is_found_again(lead):
+    rng, truth = np.random.default_rng(1), replace(TRUTH, lead=lead)
+    fit = fitted([led(rng, truth) for _ in range(6000)], Weighing())
+    assert fit.lead == pytest.approx(lead, abs=0.25)
+    ahead, close = ((0.95, 0.9), (0.6, 0.4)), ((0.9, 0.8), (0.88, 0.78))
+    for best, next_best in (ahead, close):
+        odds = []
+        for weighing in (truth, fit):
+            first, second = (
+                weighing.of_match(Match(np.zeros(3), None, *row, True))
+                for row in (best, next_best)
+            )
+            odds.append(first + weighing.lead * (first - second))
+        assert odds[1] == pytest.approx(odds[0], abs=0.6)
+
+
 @pytest.mark.ort
 def test_the_command_writes_what_answers_are_weighed_by(tmp_path, capsys):
     folder = tmp_path / 'model'
