@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _DEFAULT_RESULTS = 10
-_GUESS = 0.15  # least confidence of a best guess
+_GUESS = 0.02  # least confidence of a best guess
 
 
 class ThingSource(Protocol):

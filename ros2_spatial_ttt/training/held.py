@@ -20,7 +20,7 @@ from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.memory.reader import Beliefs, Reader
 from ros2_spatial_ttt.memory.votes import vote_frequencies
 from ros2_spatial_ttt.query.intervals import Z90
-from ros2_spatial_ttt.query.names import Named, Reading, score_features, things_by_name
+from ros2_spatial_ttt.query.names import Named, Reading, things_by_name
 from ros2_spatial_ttt.sim.world import Thing
 from ros2_spatial_ttt.training.watching import FOUND_M, Watched
 
@@ -37,7 +37,7 @@ class Held:
     """n things that the memory of a home holds at one time or another, however unsure.
 
     Attributes:
-        label: (n,) number of its name. features: (n, 2) of ``score_features``.
+        label: (n,) number of its name. features: (n, 3) of ``score_features``.
         hit: (n,) whether there is such a thing.
         error: (n, 3) m to it, NaN where there is none. edge: (n,) m, longest.
         group: (n,) number of the question "which of that name are there now?".
@@ -109,7 +109,7 @@ def compare(
     label, features, hit, error, edge, group = zip(*rows, strict=True) if rows else [()] * 6
     return Held(
         label=np.array(label, np.int64),
-        features=np.array(features, np.float64).reshape(-1, 2),
+        features=np.array(features, np.float64).reshape(-1, 3),
         hit=np.array(hit, bool),
         error=np.array(error, np.float64).reshape(-1, 3),
         edge=np.array(edge, np.float64),
@@ -127,5 +127,5 @@ def _compared(found: Sequence[Named], things: Sequence[Thing]) -> list[tuple[Any
     for row, one in enumerate(found):
         edge = float(one.peak.size.max())
         error = places[row] - centres[near[row]] if row in near else np.full(3, np.nan)
-        rows.append((score_features(one.peak.score, edge), row in near, error, edge))
+        rows.append((one.features, row in near, error, edge))
     return rows

@@ -192,9 +192,9 @@ def fit_reading(held: Held, labels: int) -> Reading:
     """Return the reading by which confidences and errors are those of what is held."""
     names = np.eye(labels)[held.label]
     inputs = np.column_stack([np.ones(len(held.hit)), held.features, names])
-    ridge = np.r_[1e-3, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
-    bias, score, edge, *added = logistic(inputs, held.hit, ridge).tolist()
-    reading = Reading(bias=bias, score=score, edge=edge, names=tuple(added))
+    ridge = np.r_[1e-3, RIDGE, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
+    bias, score, edge, beside, *added = logistic(inputs, held.hit, ridge).tolist()
+    reading = Reading(bias=bias, score=score, edge=edge, beside=beside, names=tuple(added))
     # Intervals are told of things that are sure.
     good = held.hit & (held.confidence(reading) >= SURE)
     error_m, share = _spread(held.error[good], held.edge[good])
