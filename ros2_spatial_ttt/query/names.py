@@ -10,7 +10,7 @@ for those who take for granted that there is one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.memory.reader import Beliefs
 from ros2_spatial_ttt.memory.votes import NAMES, PRESENT, SIZE, TURN
 from ros2_spatial_ttt.query.search import Peak
+from ros2_spatial_ttt.query.usual import Usual, usual_constants, usual_of
 
 __all__ = ['Named', 'Reading', 'named_things', 'score_features', 'singular', 'things_by_name']
 
@@ -51,6 +52,9 @@ class Reading:
             number; () = nothing.
         apart_m: two things are at least so far apart.
         error_m, error_share: standard deviation of a centre per axis: m, and share of that edge.
+        size_error: standard deviation of the logarithm of a measured edge of what is there.
+        size_stretch: by how much errors of sizes exceed what follows from that and the usual.
+        usual: what things of each name usually are, by its number; () = not known.
     """
 
     bias: float = 1.7
@@ -60,20 +64,24 @@ class Reading:
     apart_m: float = 0.3
     error_m: float = 0.025
     error_share: float = 0.0
+    size_error: float = 0.15
+    size_stretch: float = 1.0
     names: tuple[float, ...] = ()
+    usual: tuple[Usual, ...] = ()
 
     @staticmethod
     def from_manifest(values: Mapping[str, float], labels: Sequence[str] = ()) -> Reading:
         """Return the reading of ``Manifest.detector``; what is not there keeps its default."""
         plain = {name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values}
         names = tuple(values.get(f'{_NAME}{label}', 0.0) for label in labels)
-        return Reading(**plain, names=names)
+        return Reading(**plain, names=names, usual=usual_of(values, labels))
 
     def to_manifest(self, labels: Sequence[str] = ()) -> dict[str, float]:
         """Return the numbers as ``Manifest.detector`` holds them."""
         plain = {f'{_PREFIX}{name}': float(getattr(self, name)) for name in _PLAIN}
         names = zip(labels, self.names, strict=False)
-        return plain | {f'{_NAME}{label}': float(value) for label, value in names}
+        added = {f'{_NAME}{label}': float(value) for label, value in names}
+        return plain | added | usual_constants(self.usual, labels)
 
     def confidence(self, label: Any, features: NDArray[Any]) -> NDArray[np.float64]:
         """Return how likely things (n,) of these names and ``score_features`` (n, 3) are there."""
@@ -82,12 +90,22 @@ class Reading:
             logit = logit + np.asarray(self.names)[label]
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
+    def weighed(
+        self, label: int, measured: NDArray[np.float64], confidence: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return the likely size (3,) m of a thing and its ``Instance.size_error``."""
+        if not self.usual:
+            return measured, 0.0
+        usual = self.usual[label]
+        size, error = usual.weighed(measured, confidence, error=self.size_error)
+        return size, self.size_stretch * error
+
     def deviation(self, edge: float) -> float:
         """Return the standard deviation of the centre of a thing of this edge, m per axis."""
         return float(np.hypot(self.error_m, self.error_share * edge))
 
 
-_PLAIN = tuple(f.name for f in fields(Reading) if f.name != 'names')
+_PLAIN = tuple(f.name for f in fields(Reading) if f.name not in ('names', 'usual'))
 
 
 def score_features(score: float, edge: float, surer_m: float) -> tuple[float, float, float]:
@@ -107,13 +125,17 @@ def score_features(score: float, edge: float, surer_m: float) -> tuple[float, fl
 class Named:
     """A thing of a name: its place and score, its orientation (rad) and confidence 0..1.
 
-    ``features`` are those of ``score_features``.
+    ``features`` are those of ``score_features``, ``measured`` (3,) m is the size that was read.
+    With ``Reading.usual`` that of the peak is weighed against the usual one; ``size_error``: see
+    ``Instance``.
     """
 
     peak: Peak
     yaw: float
     confidence: float
     features: tuple[float, float, float]
+    measured: NDArray[np.float64]
+    size_error: float = 0.0
 
 
 def singular(word: str, names: tuple[str, ...]) -> str | None:
@@ -260,7 +282,9 @@ def _of_name(
         surer_m = min((_apart(peak, other.peak) for other in out), default=np.inf)
         features = score_features(peak.score, float(peak.size.max()), surer_m)
         confidence = float(reading.confidence(label, np.array(features)))
-        out.append(Named(peak, yaw, confidence, features))
+        size, error = reading.weighed(label, peak.size, confidence)
+        own = replace(peak, size=size)
+        out.append(Named(own, yaw, confidence, features, peak.size, error))
     return sorted(out, key=lambda thing: -thing.confidence)
 
 

@@ -5,9 +5,10 @@
 spatial-ttt tune --model models/nano --seeds 0:12 --minutes 5
 
 The model watches tours of training homes as the memory would. From the truth about them come the
-probability that a detection is right, the confidence of what the vote field holds, and the error
-of its places. The constants go into ``detector`` of the model's manifest. The table that is
-printed judges each home by constants that were fitted on others.
+probability that a detection is right, the confidence of what the vote field holds, the error of
+its places, and what things of each name usually are (``query/usual.py``). The constants go into
+``detector`` of the model's manifest. The table that is printed judges each home by constants that
+were fitted on others.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
 from ros2_spatial_ttt.training.held import APART_M, Held, joined, remembered
+from ros2_spatial_ttt.training.usual import USUAL_HOMES, fit_sizes, fit_usual, sizes_in
 from ros2_spatial_ttt.training.watching import Watched, watch
 
 __all__ = [
@@ -90,9 +92,12 @@ def run(args: argparse.Namespace) -> int:
         detectors = fitted_on_others(homes, lambda part: fit_detector(part, start, len(labels)))
         jobs_of = zip(homes, detectors, strict=True)
         held = pool.map(remembered, [(folder, home, detector) for home, detector in jobs_of])
+        sizes = pool.map(sizes_in, USUAL_HOMES, chunksize=10)
     readings = fitted_on_others(held, lambda part: best_reading(part, len(labels)))
     # Detectors that do not know a home are what its reading will have to do with.
     detector, reading = fit_detector(homes, start, len(labels)), best_reading(held, len(labels))
+    whole = joined([parts[APART_M.index(reading.apart_m)] for parts in held])
+    reading = fit_sizes(whole, replace(reading, usual=fit_usual(labels, sizes, whole)))
     write_constants(folder, detector.to_manifest(labels) | reading.to_manifest(labels))
     print(table(homes, detectors, held, readings))
     return 0
