@@ -129,11 +129,7 @@ def gap_interval(a: Instance, b: Instance) -> tuple[float, float]:
     """Return the interval of the gap; both positions and both extents are unsure."""
     apart = a.position - b.position
     along = apart / max(float(np.linalg.norm(apart)), 1e-9)
-    # Half of an edge lies between a centre and its side.
-    extents = 0.5 * np.array([_edge_deviation(one) for one in (a, b) if _extent(one).any()])
-    deviation = math.sqrt(
-        float(along @ (a.covariance + b.covariance) @ along) + float(extents @ extents)
-    )
+    deviation = math.hypot(_side_deviation(a, along), _side_deviation(b, along))
     sure = a.confidence * b.confidence
     return around(gap(a, b), deviation, least=0.0, sure=sure, otherwise=_OTHER_M)
 
@@ -151,6 +147,16 @@ def number_of(
     below = np.cumsum(number_chances((i.confidence for i in found), usual))
     low, high = (float(np.searchsorted(below, end)) for end in (0.05, 0.95))
     return float(count), min(low, float(count)), max(high, float(count))
+
+
+def _side_deviation(instance: Instance, along: NDArray[np.float64]) -> float:
+    """Return the standard deviation of where a thing ends along a direction (3,).
+
+    Half of an edge lies between a centre and its side. Who saw but a part of a thing errs in both
+    the same way, so the errors add up.
+    """
+    centre = math.sqrt(max(float(along @ instance.covariance @ along), 0.0))
+    return centre + (0.5 * _edge_deviation(instance) if _extent(instance).any() else 0.0)
 
 
 def _edge_deviation(instance: Instance) -> float:

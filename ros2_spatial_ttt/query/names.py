@@ -172,9 +172,7 @@ def things_by_name(beliefs: Beliefs, reading: Reading) -> dict[int, list[Named]]
     found: dict[int, list[_Seen]] = {label: [] for label in range(places.scores.shape[1])}
     for seen in _things(places, reading.apart_m):
         found[int(places.label[seen.top])].append(seen)
-    return {
-        label: _of_name(beliefs, places, label, own, reading) for label, own in found.items()
-    }
+    return {label: _of_name(beliefs, places, label, own, reading) for label, own in found.items()}
 
 
 class _Seen(NamedTuple):
@@ -243,9 +241,7 @@ def _things(places: _Places, apart_m: float) -> list[_Seen]:
     return out
 
 
-def _guesses(
-    places: _Places, label: int, found: Sequence[_Seen], apart_m: float
-) -> list[_Seen]:
+def _guesses(places: _Places, label: int, found: Sequence[_Seen], apart_m: float) -> list[_Seen]:
     """Return the best places of a name where another one is louder, apart from its things."""
     score = places.scores[:, label]
     rows = np.flatnonzero((score > LEAST_GUESS) & (places.label != label))

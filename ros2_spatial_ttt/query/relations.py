@@ -268,12 +268,9 @@ _HANDLERS: dict[QueryType, Callable[[ThingSource, Query], Answer]] = {
 
 
 def _by_distance(found: Sequence[Instance], point: NDArray[np.float64]) -> list[Instance]:
-    """Return things by their distance, but the one that is likeliest the nearest first."""
+    """Return things by their distance, from the one on that is likeliest the nearest."""
     ranked = sorted(found, key=lambda i: float(np.linalg.norm(i.position - point)))
-    if not ranked:
-        return []
-    first = likeliest(ranked)
-    return [first, *(i for i in ranked if i is not first)]
+    return ranked[first_there([i.confidence for i in ranked]) :] if ranked else []
 
 
 def _nearest_to_viewpoint(source: ThingSource, query: Query) -> Answer:
