@@ -14,6 +14,7 @@ show much of the thing know better. Hence ``Detector.worth``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -39,7 +40,9 @@ FEATURES = (
     'border',  # share of its tokens at the border of the picture
     'edge',  # log of its longer horizontal edge
     'height',  # log of its height
+    'guessed',  # share of its tokens whose depth was not measured
 )
+_GUESSED = FEATURES.index('guessed')
 _SURE = 1e-3  # probabilities are kept this far from 0 and 1
 # Evidence for a token's centre falls with its expected error; it is never better than this.
 _LEAST_ERROR_M = 0.05
@@ -89,6 +92,8 @@ class Detector:
         whole: … where so much of it is a whole look.
         weights: of ``FEATURES`` in the logit of the probability.
         names: what is added for each name; () = nothing.
+        guessed_weights, guessed_names: the same where no depth was measured, as a predicted one
+            errs in other ways; () = the same numbers.
     """
 
     grid: tuple[int, int]
@@ -101,30 +106,44 @@ class Detector:
     sure: float = 4.0
     share: float = 0.75
     whole: float = 5.0
-    weights: tuple[float, ...] = (-1.0, 0.1, 0.5, 0.8, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    weights: tuple[float, ...] = (-1.0, 0.1, 0.5, 0.8, 0.0, -1.0, *[0.0] * 6)
     names: tuple[float, ...] = ()
+    guessed_weights: tuple[float, ...] = ()
+    guessed_names: tuple[float, ...] = ()
 
     @staticmethod
     def from_manifest(manifest: Manifest) -> Detector:
         """Return the detector of a model; what its manifest does not say keeps its default."""
         values = manifest.detector
         plain = {name: values[name] for name in _PLAIN if name in values}
-        default = dict(zip(FEATURES, Detector.weights, strict=True))
-        weights = tuple(values.get(f'weight.{name}', default[name]) for name in FEATURES)
-        names = tuple(values.get(f'name.{label}', 0.0) for label in manifest.labels)
-        return Detector(manifest.grid, **plain, weights=weights, names=names)
+        apart = f'{_APART}weight.{FEATURES[0]}' in values
+        return Detector(
+            manifest.grid,
+            **plain,
+            weights=_read(values, 'weight.', FEATURES, Detector.weights),
+            names=_read(values, 'name.', manifest.labels),
+            guessed_weights=_read(values, f'{_APART}weight.', FEATURES) if apart else (),
+            guessed_names=_read(values, f'{_APART}name.', manifest.labels) if apart else (),
+        )
 
     def to_manifest(self, labels: tuple[str, ...]) -> dict[str, float]:
         """Return the constants as ``Manifest.detector`` holds them."""
-        weights = {f'weight.{k}': float(v) for k, v in zip(FEATURES, self.weights, strict=True)}
-        names = {f'name.{k}': float(v) for k, v in zip(labels, self.names, strict=False)}
-        return {name: float(getattr(self, name)) for name in _PLAIN} | weights | names
+        out = {name: float(getattr(self, name)) for name in _PLAIN}
+        for prefix, weights, names in (
+            ('', self.weights, self.names),
+            (_APART, self.guessed_weights, self.guessed_names),
+        ):
+            out |= {f'{prefix}weight.{k}': v for k, v in zip(FEATURES, weights, strict=False)}
+            out |= {f'{prefix}name.{k}': v for k, v in zip(labels, names, strict=False)}
+        return out
 
     def weight(self, label: Array, features: Array) -> NDArray[np.float64]:
         """Return the probability (n,) that detections are right."""
-        logit = features @ np.asarray(self.weights)
-        if self.names:
-            logit = logit + np.asarray(self.names)[label]
+        logit = _log_odds(label, features, self.weights, self.names)
+        if self.guessed_weights:
+            share = features[:, _GUESSED]
+            guessed = _log_odds(label, features, self.guessed_weights, self.guessed_names)
+            logit = (1.0 - share) * logit + share * guessed
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
     def worth(self, label: Array, features: Array) -> NDArray[np.float64]:
@@ -134,7 +153,24 @@ class Detector:
         return np.asarray(np.minimum(worth, 1.0))
 
 
-_PLAIN = tuple(f.name for f in fields(Detector) if f.name not in ('grid', 'weights', 'names'))
+_NOT_PLAIN = ('grid', 'weights', 'names', 'guessed_weights', 'guessed_names')
+_PLAIN = tuple(f.name for f in fields(Detector) if f.name not in _NOT_PLAIN)
+_APART = 'guessed.'  # of the keys in a manifest
+
+
+def _read(
+    values: Mapping[str, float], prefix: str, keys: Sequence[str], default: Sequence[float] = ()
+) -> tuple[float, ...]:
+    """Return the numbers that a manifest has for keys, else their default, else 0."""
+    known = dict(zip(keys, default, strict=False))
+    return tuple(values.get(prefix + key, known.get(key, 0.0)) for key in keys)
+
+
+def _log_odds(
+    label: Array, features: Array, weights: Sequence[float], names: Sequence[float]
+) -> Array:
+    logit = features @ np.asarray(weights)
+    return logit + np.asarray(names)[label] if len(names) else logit
 
 
 def detections(tokens: Tokens, frame: int, detector: Detector) -> Detected:
@@ -158,6 +194,7 @@ class _Frame:
     Attributes:
         thing: (n,) P(thing). names: (n, K). border: (n,) 1 at the border of the picture.
         trust: (n,) weight of what a token says about place and size.
+        guessed: (n,) 1 where the depth is predicted, not measured.
     """
 
     thing: Array
@@ -169,6 +206,7 @@ class _Frame:
     depth: Array
     border: Array
     trust: Array
+    guessed: Array
 
     @staticmethod
     def of(tokens: Tokens, frame: int, detector: Detector) -> _Frame:
@@ -191,6 +229,7 @@ class _Frame:
             depth=tokens.depth[frame, rows],
             border=border.astype(np.float64),
             trust=thing[rows] / (spread**2 + _LEAST_ERROR_M**2),
+            guessed=(tokens.depth_spread[frame, rows] > 0.0).astype(np.float64),
         )
 
 
@@ -258,6 +297,7 @@ def _detection(frame: _Frame, rows: Array) -> dict[str, Array]:
             frame.border[rows].mean(),
             log_size[0],
             log_size[2],
+            frame.guessed[rows].mean(),
         ]
     )
     return {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoin
 from ros2_spatial_ttt.training.distributed import Ranks
 from ros2_spatial_ttt.training.objective import Objective
 from ros2_spatial_ttt.training.settings import TrainConfig
+from ros2_spatial_ttt.training.unfold import load_folded, unfolded
 
 __all__ = ['Run']
 
@@ -143,17 +144,31 @@ class Run:
         self._load_moments(_part(tensors, 'moment.'))
         self.step, self.skipped = int(header['step']), int(header['skipped'])
 
-    def start_from(self, path: Path) -> None:
-        """Begin with the averaged weights of another run; blocks that it lacks stay as they are.
+    def start_from(self, path: Path, batches: Iterable[Batch] = ()) -> None:
+        """Begin with the averaged weights of another run, or with those of an exported model.
+
+        Blocks that they lack stay as they are; the stage 'perception' has none and leaves theirs.
+
+        Args:
+            path: checkpoint, or folder of an exported model.
+            batches: for the statistics of the batch norms, which an export does not keep.
 
         Raises:
-            ConfigError: it is no sound checkpoint, or one of another network.
+            ConfigError: it is no sound checkpoint or model, or one of another network.
         """
-        tensors, header = load_checkpoint(path)
-        _require_equal(path, 'preset', self.config.preset, header['config']['preset'])
-        labels = list(self.config.model.labels)
-        _require_equal(path, 'labels', labels, header.get('labels', labels))
-        self._fill(path, _part(tensors, 'average.'), optional='backbone.')
+        if path.is_dir():
+            folded = load_folded(path)
+            blocks = {n: w for n, w in folded.items() if n.startswith('backbone.')}
+            weights = blocks | unfolded(self.config.model, folded, batches)
+        else:
+            tensors, header = load_checkpoint(path)
+            _require_equal(path, 'preset', self.config.preset, header['config']['preset'])
+            labels = list(self.config.model.labels)
+            _require_equal(path, 'labels', labels, header.get('labels', labels))
+            weights = _part(tensors, 'average.')
+        if self.config.stage == 'perception':
+            weights = {n: w for n, w in weights.items() if not n.startswith('backbone.')}
+        self._fill(path, weights, optional='backbone.')
         self._restart()
 
     def _follow(self) -> None:

@@ -29,7 +29,8 @@ class TrainConfig:
     Attributes:
         preset: of the network. stage: 'perception' trains all but the blocks on frames, 'memory'
             the blocks and heads through chunks of a stream.
-        start: checkpoint of another run whose averaged weights this one starts from; '' = random.
+        start: checkpoint of another run whose averaged weights this one starts from, or folder of
+            an exported model; '' = random.
         encoder: name of a timm or transformers backbone in place of the trunk; '' = none.
         seed: of every random number. steps: of this stage.
         homes, first_home: how many simulated homes, from which seed on.

@@ -33,6 +33,7 @@ from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 __all__ = ['add_arguments', 'batch_options', 'run']
 
 LAST = 'last.safetensors'  # the newest checkpoint in the folder of a run
+STATISTICS = 32  # batches that the statistics of an exported model are made of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of checkpoints and logs; with several configs, of a folder for each',
     )
     parser.add_argument('--clips', type=Path, default=Path('out/clips'), help='rendered homes')
-    parser.add_argument('--start', type=Path, help='checkpoint to begin with')
+    parser.add_argument('--start', type=Path, help='checkpoint or model folder to begin with')
     parser.add_argument(
         '--encoder', metavar='NAME', help='timm:NAME or transformers:NAME instead of the trunk'
     )
@@ -100,7 +101,7 @@ def _run_stage(
     shelf = _shelf(config, args, seeds, config.bags, ranks)
     checks = _shelf(config, args, config.held_out, (), ranks)
     # Network, from a checkpoint where there is one.
-    training = _begun(config, out, device, ranks)
+    training = _begun(config, shelf, out, device, ranks)
     _train(training, shelf, checks, out, args.workers)
 
 
@@ -155,14 +156,18 @@ def _shelf(
     return HomeShelf([home_path(args.clips, seed) for seed in seeds] + sum(recorded, []))
 
 
-def _begun(config: TrainConfig, out: Path, device: torch.device, ranks: Ranks) -> Run:
+def _begun(
+    config: TrainConfig, shelf: HomeShelf, out: Path, device: torch.device, ranks: Ranks
+) -> Run:
     training, last = Run(config, device, ranks), out / LAST
     if last.is_file():
         training.load(last)
         if ranks.first:
             print(f'going on from step {training.step} of {last}', flush=True)
     elif config.start:
-        training.start_from(Path(config.start))
+        options = batch_options(config, 0)
+        seen = (make_batch(shelf, options, seed=config.seed, step=n) for n in range(STATISTICS))
+        training.start_from(Path(config.start), seen)
     return training
 
 

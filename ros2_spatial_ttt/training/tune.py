@@ -85,21 +85,27 @@ def run(args: argparse.Namespace) -> int:
             f'{folder}: model {manifest.name!r} knows no names, so it detects nothing; '
             'tune a trained model'
         )
+    start, labels = Detector.from_manifest(manifest), manifest.labels
     with multiprocessing.get_context('spawn').Pool(args.processes) as pool:
         jobs = [(folder, seed, args.minutes) for seed in seeds]
         homes = list(tqdm(pool.imap(_watched, jobs), total=len(jobs), unit='home'))
-        start, labels = Detector.from_manifest(manifest), manifest.labels
         detectors = fitted_on_others(homes, lambda part: fit_detector(part, start, len(labels)))
-        jobs_of = zip(homes, detectors, strict=True)
-        held = pool.map(remembered, [(folder, home, detector) for home, detector in jobs_of])
+        held = [
+            pool.map(remembered, [(folder, *of) for of in zip(watched, detectors, strict=True)])
+            for watched in zip(*homes, strict=True)
+        ]
         sizes = pool.map(sizes_in, USUAL_HOMES, chunksize=10)
-    readings = fitted_on_others(held, lambda part: best_reading(part, len(labels)))
-    # Detectors that do not know a home are what its reading will have to do with.
-    detector, reading = fit_detector(homes, start, len(labels)), best_reading(held, len(labels))
-    whole = joined([parts[APART_M.index(reading.apart_m)] for parts in held])
+    # Detectors that do not know a home are what its reading will have to do with; the reading is
+    # that of cameras with depth.
+    readings = fitted_on_others(held[0], lambda part: best_reading(part, len(labels)))
+    detector, reading = fit_detector(homes, start, len(labels)), best_reading(held[0], len(labels))
+    whole = joined([parts[APART_M.index(reading.apart_m)] for parts in held[0]])
     reading = fit_sizes(whole, replace(reading, usual=fit_usual(labels, sizes, whole)))
     write_constants(folder, detector.to_manifest(labels) | reading.to_manifest(labels))
-    print(table(homes, detectors, held, readings))
+    for title, watched, of in zip(
+        ('depth', 'no depth'), zip(*homes, strict=True), held, strict=True
+    ):
+        print(f'{title}: {table(watched, detectors, of, readings)}')
     return 0
 
 
@@ -123,7 +129,7 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _watched(job: tuple[Path, int, float]) -> Watched:
+def _watched(job: tuple[Path, int, float]) -> tuple[Watched, Watched]:
     folder, seed, minutes = job
     return watch(open_runtime(str(folder), 'auto', threads=1), seed, minutes)
 
@@ -148,18 +154,39 @@ def logistic(features: Array, right: NDArray, ridge: Array) -> Array:
     return weights
 
 
-def fit_detector(homes: Sequence[Watched], detector: Detector, labels: int) -> Detector:
-    """Return the detector with the probabilities that its detections have in these homes."""
-    features, label, right = _detections(homes)
+def fit_detector(homes: Sequence[Sequence[Watched]], detector: Detector, labels: int) -> Detector:
+    """Return the detector with the probabilities that its detections have in these homes.
+
+    Args:
+        homes: each watched once or more, with depth or without.
+        detector: whose grouping made the detections.
+        labels: how many names there are.
+
+    Raises:
+        ConfigError: there is nothing to be told apart.
+    """
+    features, label, right = _detections([watched for home in homes for watched in home])
+    guessed = features[:, FEATURES.index('guessed')] > 0.5
+    weights, names = _chance(features[~guessed], label[~guessed], right[~guessed], labels)
+    fitted = replace(detector, weights=weights, names=names)
+    if not guessed.any():
+        return fitted
+    weights, names = _chance(features[guessed], label[guessed], right[guessed], labels)
+    return replace(fitted, guessed_weights=weights, guessed_names=names)
+
+
+def _chance(
+    features: Array, label: NDArray[np.int64], right: NDArray[np.bool_], labels: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return weights of features and names in the log-odds that detections (n,) are right."""
     if not (right.any() and not right.all()):
         raise ConfigError(
             f'{len(right)} detections, {int(right.sum())} of them right: nothing can be fitted; '
             'train the model longer or give more homes'
         )
     ridge = np.r_[np.full(len(FEATURES), RIDGE), np.full(labels, NAME_RIDGE)]
-    weights = logistic(np.hstack([features, np.eye(labels)[label]]), right, ridge)
-    own, names = weights[: len(FEATURES)], weights[len(FEATURES) :]
-    return replace(detector, weights=tuple(own.tolist()), names=tuple(names.tolist()))
+    weights = logistic(np.hstack([features, np.eye(labels)[label]]), right, ridge).tolist()
+    return tuple(weights[: len(FEATURES)]), tuple(weights[len(FEATURES) :])
 
 
 def _detections(homes: Sequence[Watched]) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_]]:

@@ -15,7 +15,7 @@ from ros2_spatial_ttt.geometry import invert_transform, transform_points
 from ros2_spatial_ttt.memory.detect import Detected, Detector, detections
 from ros2_spatial_ttt.memory.measure import encode_chunk
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
-from ros2_spatial_ttt.runtime.base import Manifest, Runtime
+from ros2_spatial_ttt.runtime.base import Manifest, Runtime, Samples
 from ros2_spatial_ttt.sim.episode import Episode, episode_of
 from ros2_spatial_ttt.sim.home import make_home
 from ros2_spatial_ttt.sim.stream import frames_of
@@ -38,7 +38,8 @@ class Watched:
 
     Attributes:
         seen: F detections of a frame, centres in the map. right: F times (n,), which of them are.
-        surface: F points (n, 3) m of the optical frame. poses: (F, 4, 4). stamps_ns: (F,).
+        surface: F points (n, 3) m of the optical frame, measured or predicted. poses: (F, 4, 4).
+        stamps_ns: (F,).
         known: what the tour had shown, minute by minute.
     """
 
@@ -68,28 +69,42 @@ class Watched:
             )
 
 
-def watch(runtime: Runtime, seed: int, minutes: float) -> Watched:
-    """Return what a model sees on the tour of a training seed, at 2 Hz."""
+def watch(runtime: Runtime, seed: int, minutes: float) -> tuple[Watched, Watched]:
+    """Return what a model sees on the tour of a training seed, at 2 Hz: with depth, without."""
     home = make_home(seed)
     tour = make_tour(home, TourOptions(minutes=minutes))
     episode = episode_of(home, tour)
-    seen, surface = _look(runtime, episode)
+    measured, guessed = _Watching(runtime), _Watching(runtime)
+    chunk: list[PreparedFrame] = []
+    for frame in _prepared(episode, runtime.manifest):
+        chunk.append(frame)
+        if len(chunk) == runtime.manifest.chunk_frames or frame.stamp_ns == tour.stamps_ns[-1]:
+            measured.look(chunk)
+            guessed.look([replace(one, depth=np.zeros_like(one.depth)) for one in chunk])
+            chunk = []
     stamps = tour.stamps_ns.tolist()
     begin, end = stamps[0], stamps[-1]
     evidence = Evidence(episode)
-    return Watched(
-        seen=tuple(seen),
-        right=tuple(
-            right(found, runtime.manifest.labels, episode.things_at(stamp))
-            for found, stamp in zip(seen, stamps, strict=True)
-        ),
-        surface=tuple(surface),
-        poses=episode.map_T_camera(_CAMERA),
-        stamps_ns=tour.stamps_ns,
-        known=tuple(
-            evidence.at(stamp) for stamp in range(min(begin + EVERY_NS, end), end + 1, EVERY_NS)
-        ),
+    known = tuple(
+        evidence.at(stamp) for stamp in range(min(begin + EVERY_NS, end), end + 1, EVERY_NS)
     )
+    things = [episode.things_at(stamp) for stamp in stamps]
+    labels = runtime.manifest.labels
+    both = (
+        Watched(
+            seen=tuple(watching.seen),
+            right=tuple(
+                right(found, labels, there)
+                for found, there in zip(watching.seen, things, strict=True)
+            ),
+            surface=tuple(watching.surface),
+            poses=episode.map_T_camera(_CAMERA),
+            stamps_ns=tour.stamps_ns,
+            known=known,
+        )
+        for watching in (measured, guessed)
+    )
+    return next(both), next(both)
 
 
 def right(found: Detected, labels: Sequence[str], things: Sequence[Thing]) -> NDArray[np.bool_]:
@@ -101,24 +116,39 @@ def right(found: Detected, labels: Sequence[str], things: Sequence[Thing]) -> ND
     return np.asarray(((apart < FOUND_M) & (found.label[:, None] == label[None])).any(axis=1))
 
 
-def _look(runtime: Runtime, episode: Episode) -> tuple[list[Detected], list[Array]]:
-    """Return detections in the map and surface points of every frame of a tour."""
-    manifest, detector = runtime.manifest, Detector.from_manifest(runtime.manifest)
-    state, chunk = runtime.initial_state(), []
-    seen: list[Detected] = []
-    surface: list[Array] = []
-    for frame in _prepared(episode, manifest):
-        chunk.append(frame)
-        surface.append(_surface(frame, manifest.grid))
-        if len(chunk) < manifest.chunk_frames and len(surface) < len(episode.tour):
-            continue
-        samples, origin, state = encode_chunk(runtime, chunk, state)
+class _Watching:
+    """Collects detections in the map and surface points of every frame, chunk by chunk."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.seen: list[Detected] = []
+        self.surface: list[Array] = []
+        self._runtime = runtime
+        self._detector = Detector.from_manifest(runtime.manifest)
+        self._state = runtime.initial_state()
+
+    def look(self, chunk: list[PreparedFrame]) -> None:
+        samples, origin, self._state = encode_chunk(self._runtime, chunk, self._state)
         assert samples.tokens is not None
-        for number in range(len(chunk)):
-            found = detections(samples.tokens, number, detector)
-            seen.append(replace(found, centre=found.centre + origin))
-        chunk = []
-    return seen, surface
+        for number, frame in enumerate(chunk):
+            found = detections(samples.tokens, number, self._detector)
+            self.seen.append(replace(found, centre=found.centre + origin))
+            self.surface.append(_surface(samples, number, frame.map_T_camera, origin))
+
+
+def _surface(samples: Samples, number: int, map_T_camera: Array, origin: Array) -> Array:
+    """Return the surface points of a frame that the memory takes, in its optical frame, (n, 3) m.
+
+    Args:
+        samples: of a chunk, relative to ``origin`` in the map.
+        number: of the frame in the chunk.
+        map_T_camera: (4, 4) of the frame.
+        origin: (3,) m.
+    """
+    assert samples.tokens is not None
+    count = len(samples.surface_weights) // len(samples.tokens.depth)
+    part = slice(number * count, (number + 1) * count)
+    points = samples.surface_points[part][samples.surface_weights[part] > 0]
+    return transform_points(invert_transform(map_T_camera), points + origin)
 
 
 def _prepared(episode: Episode, manifest: Manifest) -> Iterator[PreparedFrame]:
@@ -128,10 +158,3 @@ def _prepared(episode: Episode, manifest: Manifest) -> Iterator[PreparedFrame]:
             lens, most = item.frame.intrinsics, manifest.depth_max_m
             camera = camera or CameraTokens(lens, manifest, depth_max_m=most)
             yield camera.prepare(item.frame)
-
-
-def _surface(frame: PreparedFrame, grid: tuple[int, int]) -> Array:
-    """Return measured points of every fourth token in the optical frame, (n, 3) m."""
-    depth = frame.depth.reshape(grid)[::2, ::2].ravel()
-    ray = frame.ray.reshape(*grid, 3)[::2, ::2].reshape(-1, 3)
-    return np.asarray(ray[depth > 0] * depth[depth > 0, None], np.float64)

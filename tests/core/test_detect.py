@@ -118,9 +118,31 @@ def test_a_vote_of_a_sure_look_at_much_of_a_thing_counts_most():
     assert worth['little', 2.0] < 0.5 * worth['much', 2.0]
 
 
+def test_where_depth_is_predicted_other_weights_tell_the_probability():
+    zeros = [0.0] * (len(FEATURES) - 1)
+    own = replace(
+        DETECTOR,
+        weights=(2.0, *zeros),
+        guessed_weights=(-2.0, *zeros),
+        guessed_names=(0.0, 1.0, 0.0),
+    )
+    measured, mixed = scene(bed()), scene(bed())
+    assert detections(measured, 0, own).weight == pytest.approx([1 / (1 + np.exp(-2.0))])
+    measured.depth_spread[:] = 0.1
+    said = -2.0 + own.guessed_names[BED]
+    assert detections(measured, 0, own).weight == pytest.approx([1 / (1 + np.exp(-said))])
+    # Half of the picture was measured: between the two.
+    mixed.depth_spread.reshape(-1, *GRID)[..., ::2] = 0.1
+    between = float(detections(mixed, 0, own).weight[0])
+    assert 1 / (1 + np.exp(-said)) < between < 1 / (1 + np.exp(-2.0))
+
+
 def test_constants_go_through_a_manifest():
-    own = replace(DETECTOR, apart=0.21, names=(0.5, -0.5, 0.0))
-    manifest = SimpleNamespace(grid=GRID, labels=LABELS, detector=own.to_manifest(LABELS))
-    assert Detector.from_manifest(manifest) == own
+    weights = tuple(np.linspace(-1.0, 1.0, len(FEATURES)).tolist())
+    measured = replace(DETECTOR, apart=0.21, names=(0.5, -0.5, 0.0))
+    both = replace(measured, guessed_weights=weights, guessed_names=(0.0, 1.0, 2.0))
+    for own in (measured, both):
+        manifest = SimpleNamespace(grid=GRID, labels=LABELS, detector=own.to_manifest(LABELS))
+        assert Detector.from_manifest(manifest) == own
     untuned = SimpleNamespace(grid=GRID, labels=LABELS, detector={})
     assert Detector.from_manifest(untuned).weights == DETECTOR.weights

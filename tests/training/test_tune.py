@@ -25,12 +25,13 @@ NAMES = 3
 DETECTOR = Detector((6, 8))
 
 
-def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0):
+def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0, guessed=0.0):
     """Return a watched home whose detections are right by a logistic law of one feature."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, NAMES, count)
     features = np.zeros((count, len(FEATURES)))
     features[:, 0], features[:, 1] = 1.0, rng.standard_normal(count)
+    features[:, FEATURES.index('guessed')] = guessed
     logit = features[:, :2] @ np.array(weights) + easy * (label == 0)
     right = rng.random(count) < 1.0 / (1.0 + np.exp(-logit))
     found = Detected(
@@ -46,7 +47,7 @@ def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0):
 
 
 def test_probabilities_of_detections_are_those_of_the_homes():
-    detector = tune.fit_detector([home(0), home(1)], DETECTOR, NAMES)
+    detector = tune.fit_detector([[home(0)], [home(1)]], DETECTOR, NAMES)
     other = home(2)
     chance = detector.weight(other.seen[0].label, other.seen[0].features)
     for low in np.arange(0.1, 0.9, 0.2):
@@ -55,11 +56,21 @@ def test_probabilities_of_detections_are_those_of_the_homes():
     assert detector.names[0] > detector.names[1] + 1.0
 
 
+def test_what_was_seen_without_depth_has_probabilities_of_its_own():
+    seen, guessed = home(0), home(1, weights=(-2.0, 0.5), easy=0.0, guessed=1.0)
+    detector = tune.fit_detector([[seen, guessed]], DETECTOR, NAMES)
+    for other in (home(2), home(3, weights=(-2.0, 0.5), easy=0.0, guessed=1.0)):
+        chance = detector.weight(other.seen[0].label, other.seen[0].features)
+        assert chance.mean() == pytest.approx(other.right[0].mean(), abs=0.03)
+    alone = tune.fit_detector([[seen]], DETECTOR, NAMES)
+    assert not alone.guessed_weights and alone.weights == detector.weights
+
+
 def test_nothing_right_cannot_be_fitted():
     blind = home(0)
     blind.right[0][:] = False
     with pytest.raises(ConfigError, match='0 of them right'):
-        tune.fit_detector([blind], DETECTOR, NAMES)
+        tune.fit_detector([[blind]], DETECTOR, NAMES)
 
 
 SIZE = np.array([1.2, 0.6, 0.8])
@@ -119,7 +130,8 @@ def test_no_home_is_judged_by_what_was_fitted_on_it():
 
 def test_the_table_tells_what_is_held_with_confidence():
     homes, parts = [home(0), home(1)], [held(0), held(1)]
-    detectors = tune.fitted_on_others(homes, lambda of: tune.fit_detector(of, DETECTOR, NAMES))
+    pairs = [[one] for one in homes]
+    detectors = tune.fitted_on_others(pairs, lambda of: tune.fit_detector(of, DETECTOR, NAMES))
     readings = [tune.fit_reading(part, NAMES) for part in reversed(parts)]
     readings = [replace(reading, apart_m=APART_M[0]) for reading in readings]
     empty = held(5, count=0)
