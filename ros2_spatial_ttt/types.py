@@ -214,6 +214,7 @@ class Instance:
         covariance: (3, 3) float64 of ``position``, m².
         size: (3,) float64 extent of its box: along ``yaw``, across it, up; 0 where unknown.
         yaw: rad, of the box about the map's z axis; 0 where unknown.
+        size_error: standard deviation of the logarithms of the edges; 0 where unknown.
         confidence: 0..1.
         first_seen_ns, last_seen_ns: stamps of the observations there.
         observations: how many surface samples were taken there.
@@ -238,6 +239,7 @@ class Instance:
     evidence_stamp_ns: int = 0
     confirmed: bool = False
     yaw: float = 0.0
+    size_error: float = 0.0
     map_T_camera: NDArray[np.float64] | None = None
     pose_covariance: NDArray[np.float64] | None = None
 

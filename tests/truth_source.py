@@ -36,6 +36,9 @@ class TruthSource:
             and (query.region is None or query.region.contains(i.position[None])[0])
         ]
 
+    def usual(self, term: str) -> None:
+        pass
+
     def unseen(self, query: Query) -> str:
         if query.region is None:
             return ''

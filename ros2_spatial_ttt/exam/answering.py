@@ -102,8 +102,14 @@ def _number(kind: QueryType, scale: float = 1.0) -> Callable[[Question, Ask], Re
 def _pick(question: Question, wanted: Sequence[str], confidence: float) -> Response:
     """Return the choice that names exactly what is wanted, or none."""
     own = tuple(wanted)
-    choice = question.choice_labels.index(own) if own in question.choice_labels else -1
-    return Response(choice=choice, confidence=confidence if choice >= 0 else 0.0)
+    if own not in question.choice_labels:
+        return Response()
+    return _chosen(question, question.choice_labels.index(own), confidence)
+
+
+def _chosen(question: Question, choice: int, sure: float) -> Response:
+    """Return a choice that rests on things that are so sure; wrong ones may be right by chance."""
+    return Response(choice=choice, confidence=sure + (1.0 - sure) / len(question.choice_labels))
 
 
 def _nearest(question: Question, ask: Ask) -> Response:
@@ -130,7 +136,7 @@ def _pick_order(question: Question, seen: Sequence[str], confidence: float) -> R
     best = int(np.argmax(agreed))
     if agreed.count(agreed[best]) > 1:
         return Response()
-    return Response(choice=best, confidence=confidence)
+    return _chosen(question, best, confidence)
 
 
 def _surest(question: Question, ask: Ask, label: str) -> tuple[Instance | None, float]:
@@ -157,7 +163,7 @@ def _direction(question: Question, ask: Ask) -> Response:
     if answer.code != ResultCode.OK:
         return Response()
     off = [abs(wrapped(answer.value - SIDES[side])) for (side,) in question.choice_labels]
-    return Response(choice=int(np.argmin(off)), confidence=min(sure, sure_too, answer.confidence))
+    return _chosen(question, int(np.argmin(off)), min(sure, sure_too, answer.confidence))
 
 
 def _standing(at: NDArray, towards: NDArray) -> NDArray[np.float64]:
@@ -180,7 +186,7 @@ def _route(question: Question, ask: Ask) -> Response:
         sum(abs(wrapped(t - TURNS[word])) for t, word in zip(turns, words, strict=True))
         for words in question.choice_labels
     ]
-    return Response(choice=int(np.argmin(misfit)), confidence=min(sure for _, sure in found))
+    return _chosen(question, int(np.argmin(misfit)), min(sure for _, sure in found))
 
 
 def _recall_order(question: Question, ask: Ask) -> Response:

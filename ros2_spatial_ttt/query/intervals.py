@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.geometry import box_distance
+from ros2_spatial_ttt.query.usual import Usual, number_chances
 from ros2_spatial_ttt.types import Instance
 
 __all__ = [
@@ -34,8 +35,6 @@ _EDGE = 2.5
 # Where another thing was taken for the one asked for: deviation of a distance, m, of an edge, as a
 # share of it, and of a bearing that may be any, rad.
 _OTHER_M, _OTHER_EDGE, _OTHER_RAD = 4.0, 1.0, math.pi / math.sqrt(3.0)
-# Things of a name err together, so their number varies more than that of independent ones.
-_TOGETHER = 2.0
 
 
 def around(
@@ -91,6 +90,10 @@ def ball90(covariance: NDArray[np.float64]) -> float:
 def edge_interval(instance: Instance) -> tuple[float, float]:
     """Return the interval of the longest edge of a thing."""
     edge = float(instance.size.max())
+    if instance.size_error:
+        # That it may be another thing is in that error.
+        half = math.exp(Z90 * instance.size_error)
+        return edge / half, edge * half
     sure, otherwise = instance.confidence, _OTHER_EDGE * edge
     return around(edge, _edge_deviation(instance), least=0.0, sure=sure, otherwise=otherwise)
 
@@ -126,27 +129,39 @@ def gap_interval(a: Instance, b: Instance) -> tuple[float, float]:
     """Return the interval of the gap; both positions and both extents are unsure."""
     apart = a.position - b.position
     along = apart / max(float(np.linalg.norm(apart)), 1e-9)
-    # Half of an edge lies between a centre and its side.
-    extents = 0.5 * np.array([_edge_deviation(one) for one in (a, b) if _extent(one).any()])
-    deviation = math.sqrt(
-        float(along @ (a.covariance + b.covariance) @ along) + float(extents @ extents)
-    )
+    deviation = math.hypot(_side_deviation(a, along), _side_deviation(b, along))
     sure = a.confidence * b.confidence
     return around(gap(a, b), deviation, least=0.0, sure=sure, otherwise=_OTHER_M)
 
 
-def number_of(found: Sequence[Instance], sure: Sequence[Instance]) -> tuple[float, float, float]:
-    """Return the count of sure instances and its interval.
+def number_of(
+    found: Sequence[Instance], count: int, usual: Usual | None = None
+) -> tuple[float, float, float]:
+    """Return a count and its interval, which is widened to hold it.
 
-    Each is there with its confidence; the interval is widened to hold what was counted.
+    Args:
+        found: all instances, unsure ones too.
+        count: that is told.
+        usual: what is usual of the name; None = not known.
     """
-    count, mean = float(len(sure)), sum(i.confidence for i in found)
-    variance = _TOGETHER * sum(i.confidence * (1.0 - i.confidence) for i in found)
-    low, high = around(mean, math.sqrt(variance), least=0.0)
-    return count, min(low, count), max(high, count)
+    below = np.cumsum(number_chances((i.confidence for i in found), usual))
+    low, high = (float(np.searchsorted(below, end)) for end in (0.05, 0.95))
+    return float(count), min(low, float(count)), max(high, float(count))
+
+
+def _side_deviation(instance: Instance, along: NDArray[np.float64]) -> float:
+    """Return the standard deviation of where a thing ends along a direction (3,).
+
+    Half of an edge lies between a centre and its side. Who saw but a part of a thing errs in both
+    the same way, so the errors add up.
+    """
+    centre = math.sqrt(max(float(along @ instance.covariance @ along), 0.0))
+    return centre + (0.5 * _edge_deviation(instance) if _extent(instance).any() else 0.0)
 
 
 def _edge_deviation(instance: Instance) -> float:
+    if instance.size_error:
+        return instance.size_error * float(instance.size.max())
     return _EDGE * math.sqrt(float(np.trace(instance.covariance)) / 3.0)
 
 

@@ -1,12 +1,17 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a name to the things of that name: peaks of the vote field, and what was said in words."""
+"""From a name to the things of that name: peaks of the vote field, and what was said in words.
+
+What a place says loudest is a thing. Where another name is louder there may be a thing of this
+name all the same, as names are mistaken for each other: such places are *guesses*, unsure things
+for those who take for granted that there is one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +19,15 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.memory.reader import Beliefs
 from ros2_spatial_ttt.memory.votes import NAMES, PRESENT, SIZE, TURN
 from ros2_spatial_ttt.query.search import Peak
+from ros2_spatial_ttt.query.usual import Usual, usual_constants, usual_of
 
 __all__ = ['Named', 'Reading', 'named_things', 'score_features', 'singular', 'things_by_name']
 
-# Scores below this are no candidates.
-LEAST = 0.1
+# Scores below these are no things, and no guesses; and how many guesses a name has at most.
+LEAST, LEAST_GUESS = 0.1, 0.03
+MOST_GUESSES = 3
+# A thing so near to a surer one of its name is likely the same, seen from elsewhere.
+_BESIDE_M = 0.8
 # Things of one name do not stand in each other, and a place of another name with a box of that
 # shape is the same thing mistaken: in shares of the edges of a box.
 _SAME, _OTHER = 1.0, 0.5
@@ -37,62 +46,96 @@ class Reading:
     """From what is read to confidence and to standard deviations; fitted to a perception.
 
     Attributes:
-        bias, score, edge, names: the log-odds that a thing is there are bias + score times the
-            log-odds of its read score + edge times the logarithm of its longest edge in m + what
-            its name adds, by its number; () = nothing.
+        bias, score, edge, beside, names: the log-odds that a thing is there are bias + score times
+            the log-odds of its read score + edge times the logarithm of its longest edge in m +
+            beside times how near a surer thing of its name is, 0..1, + what its name adds, by its
+            number; () = nothing.
         apart_m: two things are at least so far apart.
         error_m, error_share: standard deviation of a centre per axis: m, and share of that edge.
+        size_error: standard deviation of the logarithm of a measured edge of what is there.
+        size_stretch: by how much errors of sizes exceed what follows from that and the usual.
+        usual: what things of each name usually are, by its number; () = not known.
     """
 
     bias: float = 1.7
     score: float = 5.0
     edge: float = 0.0
+    beside: float = 0.0
     apart_m: float = 0.3
     error_m: float = 0.025
     error_share: float = 0.0
+    size_error: float = 0.15
+    size_stretch: float = 1.0
     names: tuple[float, ...] = ()
+    usual: tuple[Usual, ...] = ()
 
     @staticmethod
     def from_manifest(values: Mapping[str, float], labels: Sequence[str] = ()) -> Reading:
         """Return the reading of ``Manifest.detector``; what is not there keeps its default."""
         plain = {name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values}
         names = tuple(values.get(f'{_NAME}{label}', 0.0) for label in labels)
-        return Reading(**plain, names=names)
+        return Reading(**plain, names=names, usual=usual_of(values, labels))
 
     def to_manifest(self, labels: Sequence[str] = ()) -> dict[str, float]:
         """Return the numbers as ``Manifest.detector`` holds them."""
         plain = {f'{_PREFIX}{name}': float(getattr(self, name)) for name in _PLAIN}
         names = zip(labels, self.names, strict=False)
-        return plain | {f'{_NAME}{label}': float(value) for label, value in names}
+        added = {f'{_NAME}{label}': float(value) for label, value in names}
+        return plain | added | usual_constants(self.usual, labels)
 
     def confidence(self, label: Any, features: NDArray[Any]) -> NDArray[np.float64]:
-        """Return how likely things (n,) of these names and ``score_features`` (n, 2) are there."""
-        logit = self.bias + features @ np.array([self.score, self.edge])
+        """Return how likely things (n,) of these names and ``score_features`` (n, 3) are there."""
+        logit = self.bias + features @ np.array([self.score, self.edge, self.beside])
         if self.names:
             logit = logit + np.asarray(self.names)[label]
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+    def weighed(
+        self, label: int, measured: NDArray[np.float64], confidence: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return the likely size (3,) m of a thing and its ``Instance.size_error``."""
+        if not self.usual:
+            return measured, 0.0
+        usual = self.usual[label]
+        size, error = usual.weighed(measured, confidence, error=self.size_error)
+        return size, self.size_stretch * error
 
     def deviation(self, edge: float) -> float:
         """Return the standard deviation of the centre of a thing of this edge, m per axis."""
         return float(np.hypot(self.error_m, self.error_share * edge))
 
 
-_PLAIN = tuple(f.name for f in fields(Reading) if f.name != 'names')
+_PLAIN = tuple(f.name for f in fields(Reading) if f.name not in ('names', 'usual'))
 
 
-def score_features(score: float, edge: float) -> tuple[float, float]:
-    """Return the log-odds of a read score and the logarithm of an edge in m."""
+def score_features(score: float, edge: float, surer_m: float) -> tuple[float, float, float]:
+    """Return the log-odds of a read score, the logarithm of an edge in m and a nearness 0..1.
+
+    Args:
+        score: that was read.
+        edge: longest, m.
+        surer_m: distance to the nearest surer thing of the name; infinite where there is none.
+    """
     sure = min(max(score, _SURE), 1.0 - _SURE)
-    return float(np.log(sure / (1.0 - sure))), float(np.log(max(edge, _LEAST_EDGE_M)))
+    beside = np.exp(-((surer_m / _BESIDE_M) ** 2))
+    return float(np.log(sure / (1.0 - sure))), float(np.log(max(edge, _LEAST_EDGE_M))), beside
 
 
 @dataclass(frozen=True)
 class Named:
-    """A thing of a name: its place and score, its orientation (rad) and confidence 0..1."""
+    """A thing of a name: its place and score, its orientation (rad) and confidence 0..1.
+
+    ``features`` are those of ``score_features``, ``measured`` (3,) m is the size that was read.
+    With ``Reading.usual`` that of the peak is weighed against the usual one; ``size_error``: see
+    ``Instance``.
+    """
 
     peak: Peak
     yaw: float
     confidence: float
+    features: tuple[float, float, float]
+    measured: NDArray[np.float64]
+    size_error: float = 0.0
 
 
 def singular(word: str, names: tuple[str, ...]) -> str | None:
@@ -110,7 +153,7 @@ def singular(word: str, names: tuple[str, ...]) -> str | None:
 def named_things(
     beliefs: Beliefs, label: int, *, scale: float = 1.0, reading: Reading | None = None
 ) -> list[Named]:
-    """Return the things of a name, surest first.
+    """Return the things of a name and guesses at more, surest first.
 
     Args:
         beliefs: what the vote field says at its places.
@@ -119,21 +162,24 @@ def named_things(
         reading: of scores; None = the default.
     """
     places, reading = _Places.of(beliefs, scale), reading or Reading()
-    return [
-        _named(beliefs, places, support, top, reading)
-        for top, support in _things(places, reading.apart_m)
-        if places.label[top] == label
-    ]
+    found = [seen for seen in _things(places, reading.apart_m) if places.label[seen.top] == label]
+    return _of_name(beliefs, places, label, found, reading)
 
 
 def things_by_name(beliefs: Beliefs, reading: Reading) -> dict[int, list[Named]]:
-    """Return the things of every name that has any, by its number."""
+    """Return the things of every name and guesses at more, by its number."""
     places = _Places.of(beliefs, 1.0)
-    out: dict[int, list[Named]] = {}
-    for top, support in _things(places, reading.apart_m):
-        thing = _named(beliefs, places, support, top, reading)
-        out.setdefault(int(places.label[top]), []).append(thing)
-    return out
+    found: dict[int, list[_Seen]] = {label: [] for label in range(places.scores.shape[1])}
+    for seen in _things(places, reading.apart_m):
+        found[int(places.label[seen.top])].append(seen)
+    return {label: _of_name(beliefs, places, label, own, reading) for label, own in found.items()}
+
+
+class _Seen(NamedTuple):
+    """The best place of a thing and all that tell where it is, as rows."""
+
+    top: int
+    support: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -141,36 +187,36 @@ class _Places:
     """What n places of a field say; the name that a place says loudest is what it speaks for.
 
     Attributes:
-        points: (n, 3) m. label: (n,). score: (n,) of that name. size: (n, 3) m. yaw: (n,).
-        weight: (n,) of a place where things are averaged.
+        points: (n, 3) m. scores: (n, K) of all names. label: (n,). score: (n,) of that name.
+        size: (n, 3) m. yaw: (n,).
     """
 
     points: NDArray[np.float64]
+    scores: NDArray[np.float64]
     label: NDArray[np.int64]
     score: NDArray[np.float64]
     size: NDArray[np.float64]
     yaw: NDArray[np.float64]
-    weight: NDArray[np.float64]
 
     @staticmethod
     def of(beliefs: Beliefs, scale: float) -> _Places:
         """Return what is believed at each place."""
         names, present = beliefs.values[:, NAMES], beliefs.values[:, PRESENT]
-        label = names.argmax(axis=1)
-        score = names[np.arange(len(names)), label] / scale
+        scores = names / scale
+        label = scores.argmax(axis=1)
         cos, sin = beliefs.values[:, TURN].T
         return _Places(
             points=beliefs.points,
+            scores=scores,
             label=label,
-            score=score,
+            score=scores[np.arange(len(scores)), label],
             size=np.maximum(beliefs.values[:, SIZE] / np.maximum(present, 1e-3)[:, None], 0.02),
             yaw=0.5 * np.arctan2(sin, cos),
-            weight=np.maximum(score, 0.0) * np.minimum(beliefs.count, _MOST_COUNT),
         )
 
 
-def _things(places: _Places, apart_m: float) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return for each thing its best place and all rows that tell where it is, surest first.
+def _things(places: _Places, apart_m: float) -> list[_Seen]:
+    """Return all things, surest first.
 
     The best place is a thing; places that can be no other thing are taken away; and so on.
     """
@@ -186,12 +232,28 @@ def _things(places: _Places, apart_m: float) -> list[tuple[int, NDArray[np.int64
         share = np.where(same, _SAME, np.where(alike, _OTHER, 0.0))
         near = np.linalg.norm(apart, axis=1)
         reach = max(_SUPPORT_M, _SUPPORT * float(places.size[top, 0]))
-        out.append((top, rows[same & (near < reach)]))
+        out.append(_Seen(top, rows[same & (near < reach)]))
         least = np.where(share > 0.0, apart_m, 1e-6)
         axes = np.maximum(share[:, None] * places.size[top], least[:, None])
         taken = _within(apart, axes, float(places.yaw[top]))
         taken[0] = True
         rows = rows[~taken]
+    return out
+
+
+def _guesses(places: _Places, label: int, found: Sequence[_Seen], apart_m: float) -> list[_Seen]:
+    """Return the best places of a name where another one is louder, apart from its things."""
+    score = places.scores[:, label]
+    rows = np.flatnonzero((score > LEAST_GUESS) & (places.label != label))
+    rows = rows[np.argsort(-score[rows], kind='stable')]
+    for seen in found:
+        apart = np.linalg.norm(places.points[rows] - places.points[seen.top], axis=1)
+        rows = rows[apart > apart_m]
+    out: list[_Seen] = []
+    while len(rows) and len(out) < MOST_GUESSES:
+        apart = np.linalg.norm(places.points[rows] - places.points[rows[0]], axis=1)
+        out.append(_Seen(int(rows[0]), rows[apart <= apart_m]))
+        rows = rows[apart > apart_m]
     return out
 
 
@@ -206,14 +268,34 @@ def _within(
     return np.asarray(((local / axes) ** 2).sum(axis=1) < 1.0)
 
 
-def _named(
-    beliefs: Beliefs,
-    places: _Places,
-    support: NDArray[np.int64],
-    top: int,
-    reading: Reading,
-) -> Named:
-    weight = places.weight[support] / places.weight[support].sum()
+def _of_name(
+    beliefs: Beliefs, places: _Places, label: int, found: Sequence[_Seen], reading: Reading
+) -> list[Named]:
+    """Return the things of a name that were found and guesses at more, surest first."""
+    out: list[Named] = []
+    for seen in [*found, *_guesses(places, label, found, reading.apart_m)]:
+        peak, yaw = _peak(beliefs, places, label, seen, reading)
+        surer_m = min((_apart(peak, other.peak) for other in out), default=np.inf)
+        features = score_features(peak.score, float(peak.size.max()), surer_m)
+        confidence = float(reading.confidence(label, np.array(features)))
+        size, error = reading.weighed(label, peak.size, confidence)
+        own = replace(peak, size=size)
+        out.append(Named(own, yaw, confidence, features, peak.size, error))
+    return sorted(out, key=lambda thing: -thing.confidence)
+
+
+def _apart(a: Peak, b: Peak) -> float:
+    return float(np.linalg.norm(a.position - b.position))
+
+
+def _peak(
+    beliefs: Beliefs, places: _Places, label: int, seen: _Seen, reading: Reading
+) -> tuple[Peak, float]:
+    """Return what the supporting places say of a thing together, and its yaw, rad."""
+    top, support = seen
+    count = np.minimum(beliefs.count[support], _MOST_COUNT)
+    weight = np.maximum(places.scores[support, label], 0.0) * count
+    weight = weight / weight.sum()
     points = beliefs.points[support]
     mean = weight @ points
     spread = points - mean
@@ -221,20 +303,13 @@ def _named(
     covariance = (spread * weight[:, None]).T @ spread / max(np.sqrt(votes), 1.0)
     value = weight @ beliefs.values[support]
     size = np.maximum(value[SIZE] / max(value[PRESENT], 1e-3), 0.0).astype(np.float64)
-    edge = float(size.max())
-    peak = Peak(
+    cos, sin = value[TURN]
+    return Peak(
         position=mean,
-        covariance=covariance + reading.deviation(edge) ** 2 * np.eye(3),
+        covariance=covariance + reading.deviation(float(size.max())) ** 2 * np.eye(3),
         size=size,
-        score=float(places.score[top]),
+        score=float(places.scores[top, label]),
         first_seen_ns=int(beliefs.first_seen_ns[support].min()),
         last_seen_ns=int(beliefs.last_seen_ns[support].max()),
         count=int(votes),
-    )
-    cos, sin = value[TURN]
-    features = np.array(score_features(peak.score, edge))
-    return Named(
-        peak=peak,
-        yaw=float(np.arctan2(sin, cos)) / 2.0,
-        confidence=float(reading.confidence(places.label[top], features)),
-    )
+    ), float(np.arctan2(sin, cos)) / 2.0

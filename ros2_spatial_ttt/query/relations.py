@@ -29,6 +29,8 @@ from ros2_spatial_ttt.query.things import (
     ThingSource,
     asked,
     distance_to,
+    first_there,
+    likeliest,
     meant,
     not_found,
     one_term,
@@ -37,6 +39,7 @@ from ros2_spatial_ttt.query.things import (
     told,
     viewpoint_of,
 )
+from ros2_spatial_ttt.query.usual import number_chances
 from ros2_spatial_ttt.types import Answer, Instance, Query, QueryType, ResultCode
 
 __all__ = ['answer']
@@ -69,7 +72,7 @@ def _locate(source: ThingSource, query: Query) -> Answer:
     x, y, z = sure[0].position
     return told(
         shown(found, query),
-        number_of(found, sure),
+        number_of(found, len(sure)),
         sentence=f'It is at ({x:.2f}, {y:.2f}, {z:.2f}) m, '
         f'give or take {radius90(sure[0]):.2f} m{_witness(sure[0])}.',
         confidence=sure[0].confidence,
@@ -84,13 +87,16 @@ def _count(source: ThingSource, query: Query) -> Answer:
     found, sure = asked(source, one_term(query), query)
     if not sure:
         return not_found(source, query, found)
-    # How sure one is of the number: of every instance being what it is, and none missed.
-    doubt = [min(i.confidence, 1.0) if i in sure else 1.0 - i.confidence for i in found]
+    usual = source.usual(one_term(query))
+    chances = number_chances((i.confidence for i in found), usual)
+    # Where nothing is known of how many are missed, those are told that are sure.
+    count = len(sure) if usual is None else int(np.searchsorted(np.cumsum(chances), 0.5))
+    known = f'I know of {len(sure)}'
     return told(
         shown(sure, query),
-        number_of(found, sure),
-        sentence=f'I know of {len(sure)}.',
-        confidence=float(np.prod(doubt)),
+        number_of(found, count, usual),
+        sentence=f'{known}.' if count == len(sure) else f'{known}, likely there are {count}.',
+        confidence=float(chances[count]),
     )
 
 
@@ -127,11 +133,7 @@ def _distance(source: ThingSource, query: Query) -> Answer:
             return not_found(source, query, found)
         # A name means any of its things, a picture the one it shows.
         ends.append(sure[:1] if name.startswith('@') else sure)
-    a, b = min(
-        ((a, b) for a in ends[0] for b in ends[1] if a.id != b.id or names[0] == names[1]),
-        key=lambda pair: gap(*pair),
-        default=(ends[0][0], ends[1][0]),
-    )
+    a, b = _nearest_pair(*ends, same=names[0] == names[1])
     metres = gap(a, b)
     low, high = gap_interval(a, b)
     return told(
@@ -143,17 +145,31 @@ def _distance(source: ThingSource, query: Query) -> Answer:
     )
 
 
+def _nearest_pair(
+    ends: Sequence[Instance], others: Sequence[Instance], *, same: bool
+) -> tuple[Instance, Instance]:
+    """Return the two that are likeliest the nearest of those that are there.
+
+    ``same``: both have one name, and a thing may be both.
+    """
+    pairs = [(a, b) for a in ends for b in others if a.id != b.id or same]
+    if not pairs:
+        return ends[0], others[0]
+    pairs.sort(key=lambda pair: gap(*pair))
+    return pairs[first_there([a.confidence * b.confidence for a, b in pairs])]
+
+
 def _direction(source: ThingSource, query: Query) -> Answer:
     viewpoint = viewpoint_of(query)
     found, things = meant(source, one_term(query), query)
-    sure = _by_distance(things, viewpoint[:3, 3])
-    if not sure:
+    ranked = _by_distance(things, viewpoint[:3, 3])
+    if not ranked:
         return not_found(source, query, found)
-    first = sure[0]
+    first = ranked[0]
     x, y, _ = transform_points(invert_transform(viewpoint), first.position)
     bearing, metres = math.atan2(y, x), max(math.hypot(x, y), 0.05)
     return told(
-        shown(sure, query),
+        shown(ranked, query),
         (bearing, *bearing_interval(first, bearing, metres)),
         unit='rad',
         sentence=f'It is {_side(bearing)}, {metres:.2f} m away.',
@@ -187,7 +203,7 @@ def _order(source: ThingSource, query: Query) -> Answer:
         found, sure = meant(source, name, query)
         if not sure:
             return not_found(source, query, found)
-        firsts.append(min(sure, key=lambda i: i.first_seen_ns))
+        firsts.append(likeliest(sorted(sure, key=lambda i: i.first_seen_ns)))
     firsts.sort(key=lambda i: i.first_seen_ns)
     words = ', then '.join(i.label or f'#{i.id}' for i in firsts)
     count = float(len(firsts))
@@ -210,7 +226,7 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
     for name in names[1:]:
         _, sure = meant(source, name, query)
         if sure:
-            ranked.append(min(sure, key=lambda i: gap(anchor, i)))
+            ranked.append(likeliest(sorted(sure, key=lambda i: gap(anchor, i))))
     if not ranked:
         return not_found(source, query)
     ranked.sort(key=lambda i: gap(anchor, i))
@@ -252,17 +268,19 @@ _HANDLERS: dict[QueryType, Callable[[ThingSource, Query], Answer]] = {
 
 
 def _by_distance(found: Sequence[Instance], point: NDArray[np.float64]) -> list[Instance]:
-    return sorted(found, key=lambda i: float(np.linalg.norm(i.position - point)))
+    """Return things by their distance, from the one on that is likeliest the nearest."""
+    ranked = sorted(found, key=lambda i: float(np.linalg.norm(i.position - point)))
+    return ranked[first_there([i.confidence for i in ranked]) :] if ranked else []
 
 
 def _nearest_to_viewpoint(source: ThingSource, query: Query) -> Answer:
     observer = viewpoint_of(query)[:3, 3]
     found, things = meant(source, one_term(query), query)
-    sure = _by_distance(things, observer)
-    if not sure:
+    ranked = _by_distance(things, observer)
+    if not ranked:
         return not_found(source, query, found)
-    told_of = distance_to(sure[0], observer, sure=sure[0].confidence)
-    return replace(told_of, instances=shown(sure, query))
+    told_of = distance_to(ranked[0], observer, sure=ranked[0].confidence)
+    return replace(told_of, instances=shown(ranked, query))
 
 
 def _side(bearing: float) -> str:

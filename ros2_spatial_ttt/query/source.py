@@ -29,6 +29,7 @@ from ros2_spatial_ttt.query.confirm import (
 from ros2_spatial_ttt.query.names import Reading, named_things, singular
 from ros2_spatial_ttt.query.objects import ObjectRegistry
 from ros2_spatial_ttt.query.search import Peak, example_windows, middle_cut, peaks
+from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.runtime.base import Runtime
 from ros2_spatial_ttt.types import Example, Instance, Query, Region
 
@@ -81,6 +82,11 @@ class MemorySource:
         if term.startswith('@'):
             return self._like(query.examples[int(term[1:])], query)
         return self._named(term, query)
+
+    def usual(self, term: str) -> Usual | None:
+        """See ``ThingSource.usual``."""
+        name, known = singular(term, self.names), self._reading.usual
+        return known[self.names.index(name)] if known and name is not None else None
 
     def unseen(self, query: Query) -> str:
         """Return why the asked part of the world counts as never observed, or ''."""
@@ -185,7 +191,8 @@ class MemorySource:
             made = self.instance(
                 peak, thing.confidence, label=name, pictured=len(out) < _MOST_PICTURES
             )
-            out.append(self._objects.remember(replace(made, yaw=thing.yaw)))
+            own = replace(made, yaw=thing.yaw, size_error=thing.size_error)
+            out.append(self._objects.remember(own))
         return out
 
     def _certain(self, beliefs: Beliefs) -> float:

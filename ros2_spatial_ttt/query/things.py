@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.query.intervals import range_interval
+from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.types import Answer, Instance, Query, ResultCode
 
 __all__ = [
     'ThingSource',
     'asked',
     'distance_to',
+    'first_there',
+    'likeliest',
     'meant',
     'not_found',
     'one_term',
@@ -32,7 +35,7 @@ __all__ = [
 ]
 
 _DEFAULT_RESULTS = 10
-_GUESS = 0.15  # least confidence of a best guess
+_GUESS = 0.02  # least confidence of what may be meant
 
 
 class ThingSource(Protocol):
@@ -52,6 +55,10 @@ class ThingSource(Protocol):
         Raises:
             BadRequest: the term means nothing here.
         """
+        ...
+
+    def usual(self, term: str) -> Usual | None:
+        """Return what things of a term usually are; None = that is not known."""
         ...
 
     def unseen(self, query: Query) -> str:
@@ -95,15 +102,30 @@ def asked(source: ThingSource, term: str, query: Query) -> tuple[list[Instance],
 
 
 def meant(source: ThingSource, term: str, query: Query) -> tuple[list[Instance], list[Instance]]:
-    """Return all instances of a term and, of these, those that a question about them means.
+    """Return all instances of a term and, of these, those that a question about them may mean.
 
-    Who asks where something named lies takes for granted that it exists: where none is sure, the
-    best guess is meant, and the answer's confidence says so.
+    Who asks where something named lies takes for granted that it exists: unsure things may be
+    meant, too (``likeliest``), and the answer's confidence says how sure that is.
     """
     found, sure = asked(source, term, query)
-    if not sure and not term.startswith('@'):
-        sure = [i for i in found[:1] if i.confidence >= _GUESS]
+    if not term.startswith('@'):
+        sure = [i for i in found if i.confidence >= _GUESS]
     return found, sure
+
+
+def likeliest(ranked: Sequence[Instance]) -> Instance:
+    """Return the thing that is likeliest the first of those in a ranking that are there.
+
+    It is there, and none before it is: what is nearer but hardly believed does not hide what is
+    sure.
+    """
+    return ranked[first_there([instance.confidence for instance in ranked])]
+
+
+def first_there(chances: Sequence[float]) -> int:
+    """Return which of these, each there with its chance, is likeliest the first that is there."""
+    none_before = np.cumprod([1.0, *(1.0 - min(chance, 1.0) for chance in chances)])[:-1]
+    return int(np.argmax(none_before * np.asarray(chances)))
 
 
 def _sure(source: ThingSource, found: Sequence[Instance]) -> list[Instance]:

@@ -20,11 +20,11 @@ from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.memory.reader import Beliefs, Reader
 from ros2_spatial_ttt.memory.votes import vote_frequencies
 from ros2_spatial_ttt.query.intervals import Z90
-from ros2_spatial_ttt.query.names import Named, Reading, score_features, things_by_name
+from ros2_spatial_ttt.query.names import Named, Reading, things_by_name
 from ros2_spatial_ttt.sim.world import Thing
 from ros2_spatial_ttt.training.watching import FOUND_M, Watched
 
-__all__ = ['APART_M', 'Held', 'compare', 'joined', 'remembered']
+__all__ = ['APART_M', 'Held', 'compare', 'edges_of', 'joined', 'remembered']
 
 # Distances that two things of a name may be asked to be apart, m.
 APART_M = (0.25, 0.3, 0.4, 0.5)
@@ -37,11 +37,13 @@ class Held:
     """n things that the memory of a home holds at one time or another, however unsure.
 
     Attributes:
-        label: (n,) number of its name. features: (n, 2) of ``score_features``.
+        label: (n,) number of its name. features: (n, 3) of ``score_features``.
         hit: (n,) whether there is such a thing.
-        error: (n, 3) m to it, NaN where there is none. edge: (n,) m, longest.
+        error: (n, 3) m to it, NaN where there is none. edge: (n,) m, longest that was read.
+        measured, size: (n, 3) m as it was read, and of the thing (NaN where there is none): longer
+            and shorter horizontal edge, height.
         group: (n,) number of the question "which of that name are there now?".
-        asked: (groups,) how many there are.
+        asked: (groups,) how many there are. named: (groups,) number of the name.
     """
 
     label: NDArray[np.int64]
@@ -49,8 +51,11 @@ class Held:
     hit: NDArray[np.bool_]
     error: Array
     edge: Array
+    measured: Array
+    size: Array
     group: NDArray[np.int64]
     asked: NDArray[np.int64]
+    named: NDArray[np.int64]
 
     def confidence(self, reading: Reading) -> Array:
         """Return the confidence (n,) by a reading."""
@@ -96,7 +101,7 @@ def compare(
 ) -> Held:
     """Return what is believed at several times, with the truth that was known by then."""
     rows: list[tuple[Any, ...]] = []
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
     for beliefs, known in pairs:
         found = things_by_name(beliefs, reading) if beliefs is not None else {}
         for number, name in enumerate(labels):
@@ -105,27 +110,39 @@ def compare(
                 continue
             compared = _compared(found.get(number, []), things)
             rows += [(number, *row, len(asked)) for row in compared]
-            asked.append(len(things))
-    label, features, hit, error, edge, group = zip(*rows, strict=True) if rows else [()] * 6
+            asked.append((len(things), number))
+    columns = zip(*rows, strict=True) if rows else [()] * 8
+    label, features, hit, error, edge, measured, size, group = columns
+    how_many, named = np.array(asked, np.int64).reshape(-1, 2).T
     return Held(
         label=np.array(label, np.int64),
-        features=np.array(features, np.float64).reshape(-1, 2),
+        features=np.array(features, np.float64).reshape(-1, 3),
         hit=np.array(hit, bool),
         error=np.array(error, np.float64).reshape(-1, 3),
         edge=np.array(edge, np.float64),
+        measured=np.array(measured, np.float64).reshape(-1, 3),
+        size=np.array(size, np.float64).reshape(-1, 3),
         group=np.array(group, np.int64),
-        asked=np.array(asked, np.int64),
+        asked=how_many,
+        named=named,
     )
 
 
 def _compared(found: Sequence[Named], things: Sequence[Thing]) -> list[tuple[Any, ...]]:
-    """Return features, hit, error and edge of each thing found."""
+    """Return features, hit, error, edge, measured and true size of each thing found."""
     centres = np.array([thing.centre for thing in things]).reshape(-1, 3)
     places = np.array([one.peak.position for one in found]).reshape(-1, 3)
     near = dict(zip(*metrics.match(places, centres, FOUND_M), strict=True))
     rows: list[tuple[Any, ...]] = []
     for row, one in enumerate(found):
-        edge = float(one.peak.size.max())
+        edge = float(one.measured.max())
         error = places[row] - centres[near[row]] if row in near else np.full(3, np.nan)
-        rows.append((score_features(one.peak.score, edge), row in near, error, edge))
+        size = edges_of(things[near[row]]) if row in near else (np.nan,) * 3
+        rows.append((one.features, row in near, error, edge, one.measured, size))
     return rows
+
+
+def edges_of(thing: Thing) -> tuple[float, float, float]:
+    """Return the longer and the shorter horizontal edge and the height of a thing, m."""
+    x, y, z = thing.size
+    return max(x, y), min(x, y), z

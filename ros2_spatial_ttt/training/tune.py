@@ -5,9 +5,10 @@
 spatial-ttt tune --model models/nano --seeds 0:12 --minutes 5
 
 The model watches tours of training homes as the memory would. From the truth about them come the
-probability that a detection is right, the confidence of what the vote field holds, and the error
-of its places. The constants go into ``detector`` of the model's manifest. The table that is
-printed judges each home by constants that were fitted on others.
+probability that a detection is right, the confidence of what the vote field holds, the error of
+its places, and what things of each name usually are (``query/usual.py``). The constants go into
+``detector`` of the model's manifest. The table that is printed judges each home by constants that
+were fitted on others.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
 from ros2_spatial_ttt.training.held import APART_M, Held, joined, remembered
+from ros2_spatial_ttt.training.usual import USUAL_HOMES, fit_sizes, fit_usual, sizes_in
 from ros2_spatial_ttt.training.watching import Watched, watch
 
 __all__ = [
@@ -92,10 +94,13 @@ def run(args: argparse.Namespace) -> int:
             pool.map(remembered, [(folder, *of) for of in zip(watched, detectors, strict=True)])
             for watched in zip(*homes, strict=True)
         ]
+        sizes = pool.map(sizes_in, USUAL_HOMES, chunksize=10)
     # Detectors that do not know a home are what its reading will have to do with; the reading is
     # that of cameras with depth.
     readings = fitted_on_others(held[0], lambda part: best_reading(part, len(labels)))
     detector, reading = fit_detector(homes, start, len(labels)), best_reading(held[0], len(labels))
+    whole = joined([parts[APART_M.index(reading.apart_m)] for parts in held[0]])
+    reading = fit_sizes(whole, replace(reading, usual=fit_usual(labels, sizes, whole)))
     write_constants(folder, detector.to_manifest(labels) | reading.to_manifest(labels))
     for title, watched, of in zip(
         ('depth', 'no depth'), zip(*homes, strict=True), held, strict=True
@@ -219,9 +224,9 @@ def fit_reading(held: Held, labels: int) -> Reading:
     """Return the reading by which confidences and errors are those of what is held."""
     names = np.eye(labels)[held.label]
     inputs = np.column_stack([np.ones(len(held.hit)), held.features, names])
-    ridge = np.r_[1e-3, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
-    bias, score, edge, *added = logistic(inputs, held.hit, ridge).tolist()
-    reading = Reading(bias=bias, score=score, edge=edge, names=tuple(added))
+    ridge = np.r_[1e-3, RIDGE, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
+    bias, score, edge, beside, *added = logistic(inputs, held.hit, ridge).tolist()
+    reading = Reading(bias=bias, score=score, edge=edge, beside=beside, names=tuple(added))
     # Intervals are told of things that are sure.
     good = held.hit & (held.confidence(reading) >= SURE)
     error_m, share = _spread(held.error[good], held.edge[good])

@@ -336,3 +336,48 @@ def test_an_interval_is_as_wide_as_its_doubt():
         truth = rng.standard_normal(20_000) * np.where(right, 0.1, 2.0)
         low, high = around(0.0, 0.1, sure=sure, otherwise=2.0)
         assert ((truth > low) & (truth < high)).mean() == pytest.approx(0.9, abs=0.01)
+
+
+def vague(chances, *, x=0.0):
+    """Return beliefs of one place that gives each name of ``chances`` that read score."""
+    beliefs = believed(('chair', x, 0, CUBE, 1.0))
+    scores = [chances.get(name, 0.0) for name in LABELS]
+    return replace(beliefs, values=np.array([[1.0, *CUBE, 1.0, 0.0, *scores]]))
+
+
+def test_a_name_that_another_is_mostly_taken_for_is_a_guess_and_says_so():
+    beliefs = vague({'table': 0.7, 'shelf': 0.25})
+    shelves, mugs = (named_things(beliefs, LABELS.index(name)) for name in ('shelf', 'mug'))
+    assert len(shelves) == 1 and not mugs, 'what nobody ever said is no guess'
+    assert shelves[0].confidence < 0.1
+    assert shelves[0].peak.position == pytest.approx((0.0, 0.0, 0.5))
+
+
+def test_a_thing_beside_a_surer_one_of_its_name_is_likely_the_same():
+    reading = Reading(beside=-3.0)
+    near, far = (
+        named_things(
+            believed(('shelf', 0, 0, CUBE, 0.9), ('shelf', x, 0, CUBE, 0.6)),
+            LABELS.index('shelf'),
+            reading=reading,
+        )
+        for x in (0.5, 5.0)
+    )
+    assert near[0].confidence == far[0].confidence, 'the surer one is not doubted'
+    nearness = np.exp(-((0.5 / 0.8) ** 2))
+    change = log_odds(far[1].confidence) - log_odds(near[1].confidence)
+    assert change == pytest.approx(3.0 * nearness, abs=1e-6)
+
+
+def test_what_is_nowhere_sure_is_guessed_where_it_is_taken_for_granted(make):
+    mistaken = panorama((*CHAIRS, replace(TABLE, label='shelf')), frames=32, begin_s=60.0)
+    memory = fed(make(), panorama((*CHAIRS, TABLE), frames=64))
+    fed(memory, mistaken)
+    assert ask(memory, QueryType.COUNT, 'shelf').value == 0.0
+    assert ask(memory, QueryType.EXISTS, 'shelf').code == ResultCode.NOT_FOUND
+    guess = ask(memory, QueryType.DISTANCE, 'shelf', 'chair')
+    sure = ask(memory, QueryType.DISTANCE, 'table', 'chair')
+    assert guess.code == ResultCode.OK and guess.value == pytest.approx(sure.value, abs=0.3)
+    assert guess.confidence < 0.4 < sure.confidence
+    width = [answer.value_high - answer.value_low for answer in (guess, sure)]
+    assert width[0] > 2.0 * width[1]

@@ -14,9 +14,12 @@ import yaml
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.detect import FEATURES, Detected, Detector
+from ros2_spatial_ttt.query.intervals import Z90
 from ros2_spatial_ttt.query.names import Reading
+from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.training import tune
 from ros2_spatial_ttt.training.held import APART_M, Held, joined
+from ros2_spatial_ttt.training.usual import fit_sizes, fit_usual
 
 NAMES = 3
 DETECTOR = Detector((6, 8))
@@ -70,16 +73,23 @@ def test_nothing_right_cannot_be_fitted():
         tune.fit_detector([[blind]], DETECTOR, NAMES)
 
 
+SIZE = np.array([1.2, 0.6, 0.8])
+
+
 def held(seed, count=3000, error_m=0.08, easy=2.0):
     """Return what a made-up memory holds; things of name 0 are there more often than they seem."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, NAMES, count)
-    features = np.stack([rng.normal(0.5, 1.5, count), np.zeros(count)], axis=1)
+    features = np.stack([rng.normal(0.5, 1.5, count), *np.zeros((2, count))], axis=1)
     logit = 2.0 * features[:, 0] + easy * (label == 0)
     hit = rng.random(count) < 1.0 / (1.0 + np.exp(-logit))
     error = np.where(hit[:, None], error_m * rng.standard_normal((count, 3)), np.nan)
+    size = np.where(hit[:, None], SIZE * np.exp(0.1 * rng.standard_normal((count, 3))), np.nan)
+    measured = np.where(hit[:, None], size, SIZE) * np.exp(0.2 * rng.standard_normal((count, 3)))
     group, asked = np.arange(count), hit.astype(np.int64)
-    return Held(label, features, hit, error, np.ones(count), group, asked)
+    return Held(
+        label, features, hit, error, np.ones(count), measured, size, group, asked, named=label
+    )
 
 
 def test_confidence_and_error_are_those_of_the_homes():
@@ -154,3 +164,29 @@ def test_seeds_that_are_not_of_training_homes_are_refused(seeds):
 def test_a_model_without_names_is_refused():
     with pytest.raises(ConfigError, match='knows no names'):
         tune.run(argparse.Namespace(model='untrained', seeds='0:1', minutes=1.0, processes=1))
+
+
+def test_what_is_usual_is_that_of_the_homes():
+    homes = [{'mug': [(0.1, 0.08, 0.1)] * 3}, {'bed': [(2.0, 1.0, 0.5), (2.2, 1.1, 0.6)]}]
+    part = held(0)
+    part.asked[:] = 2 * part.hit
+    usual = fit_usual(('mug', 'bed', 'never seen'), homes, part)
+    mug, bed, other = usual
+    assert (mug.long, mug.wide, mug.high) == pytest.approx((0.1, 0.08, 0.1)) and mug.vary < 0.05
+    assert bed.long == pytest.approx(np.sqrt(2.0 * 2.2)) and 0.03 < bed.vary < 0.12
+    assert other.vary > 0.5, 'a name that no home has may be of any size'
+    assert mug.number == pytest.approx(2.0, abs=0.01) and mug.held == pytest.approx(0.5, abs=0.01)
+
+
+def test_sizes_of_another_home_lie_in_their_intervals():
+    usual = (Usual(*SIZE, vary=0.1, number=1.0, held=1.0),) * NAMES
+    reading = replace(tune.fit_reading(held(0), NAMES), usual=usual)
+    fitted, other = fit_sizes(held(0), reading), held(2)
+    assert fitted.size_error == pytest.approx(0.2, rel=0.1)
+    inside = []
+    for row in np.flatnonzero(other.hit):
+        sure = other.confidence(fitted)[row]
+        size, error = fitted.weighed(other.label[row], other.measured[row], sure)
+        off = np.log(size.max() / other.size[row].max())
+        inside.append(abs(off) <= Z90 * error)
+    assert 0.86 <= np.mean(inside) <= 0.96

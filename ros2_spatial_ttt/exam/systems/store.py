@@ -15,6 +15,7 @@ from ros2_spatial_ttt.exam.systems.glimpse import Glimpse, LabelTable
 from ros2_spatial_ttt.exam.systems.space import Space, floor_area, observed_share
 from ros2_spatial_ttt.query import relations
 from ros2_spatial_ttt.query.describe import lattice
+from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.types import (
     Answer,
     Instance,
@@ -99,6 +100,10 @@ class DetectionStore(ABC):
                 first_id=number * _IDS_PER_LABEL,
             )
         return [instance for instance in self._known[number] if _asked(instance, query)]
+
+    def usual(self, term: str) -> Usual | None:
+        """Return None: a store knows what it was shown, not what things usually are."""
+        return None
 
     def unseen(self, query: Query) -> str:
         """Return why the asked part of the world counts as never observed, or ''."""
