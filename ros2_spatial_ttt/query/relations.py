@@ -44,6 +44,12 @@ from ros2_spatial_ttt.types import Answer, Instance, Query, QueryType, ResultCod
 
 __all__ = ['answer']
 
+_FOR_GRANTED = (
+    *(QueryType.DISTANCE, QueryType.DIRECTION, QueryType.SIZE),
+    *(QueryType.ORDER, QueryType.NEAREST),
+)
+_GUESSED = 'a guess, as confidence says: no such thing is sure; look at it again from nearby'
+
 
 def answer(source: ThingSource, query: Query) -> Answer:
     """Answer a question about things; ``query.type`` is set, things are ``terms(query)``.
@@ -59,10 +65,18 @@ def answer(source: ThingSource, query: Query) -> Answer:
       the nearest to a first, m.
     - ROOM_SIZE: observed floor in the region, m².
 
+    Relations take for granted that their things are there. Where none is sure, the answer is a
+    guess and its message says so.
+
     Raises:
         BadRequest: too few or unknown things, or no viewpoint where one is needed.
     """
-    return _HANDLERS[query.type](source, query)
+    said = _HANDLERS[query.type](source, query)
+    unsure = said.code == ResultCode.OK and said.confidence < source.found_threshold
+    if unsure and query.type in _FOR_GRANTED:
+        # Whoever reads code and value only must still be able to tell.
+        return replace(said, message=_GUESSED, sentence=f'A guess: {said.sentence}')
+    return said
 
 
 def _locate(source: ThingSource, query: Query) -> Answer:

@@ -379,5 +379,7 @@ def test_what_is_nowhere_sure_is_guessed_where_it_is_taken_for_granted(make):
     sure = ask(memory, QueryType.DISTANCE, 'table', 'chair')
     assert guess.code == ResultCode.OK and guess.value == pytest.approx(sure.value, abs=0.3)
     assert guess.confidence < 0.4 < sure.confidence
+    assert 'a guess' in guess.message and guess.sentence.startswith('A guess: ')
+    assert not sure.message and 'guess' not in sure.sentence
     width = [answer.value_high - answer.value_low for answer in (guess, sure)]
     assert width[0] > 2.0 * width[1]
