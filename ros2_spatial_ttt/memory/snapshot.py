@@ -41,7 +41,7 @@ from ros2_spatial_ttt.types import Intrinsics
 
 __all__ = ['FORMAT_VERSION', 'TileShelf', 'load_state', 'save_state']
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 
 def save_state(

@@ -17,8 +17,8 @@ from ros2_spatial_ttt.query.search import Peak
 
 __all__ = ['Named', 'Reading', 'named_things', 'score_features', 'singular', 'things_by_name']
 
-# Scores below this are no candidates.
-LEAST = 0.1
+# Scores below this are no candidates: a name reads as its mean worth, and looks are often poor.
+LEAST = 0.03
 # Things of one name do not stand in each other, and a place of another name with a box of that
 # shape is the same thing mistaken: in shares of the edges of a box.
 _SAME, _OTHER = 1.0, 0.5
