@@ -263,10 +263,13 @@ def _votes(stamps: NDArray[np.int64], found: list[_Things], names: tuple[str, ..
         name: np.concatenate([getattr(things, name) for things in found])
         for name in ('label', 'centre', 'size', 'yaw', 'worth')
     }
+    worth = evidence(all_of['worth'])
     return Votes(
         points=all_of['centre'],
-        values=vote_values(all_of['label'], all_of['size'], all_of['yaw'], labels=len(names)),
-        weights=evidence(all_of['worth']),
+        values=vote_values(
+            all_of['label'], all_of['size'], all_of['yaw'], worth, labels=len(names)
+        ),
+        weights=worth,
         stamp_ns=np.repeat(stamps, [len(things.label) for things in found]),
     )
 

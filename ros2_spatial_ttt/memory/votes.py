@@ -6,6 +6,10 @@ A vote says what a detector saw at a centre; a doubt says that the place was loo
 was there. Both are samples of one regression, so what is read near a centre is the share of looks
 that found the thing: it does not grow with revisits, and it falls when the thing is gone.
 
+For its name a vote says, instead of 1, what it is worth. So what is read of a name is the share of
+looks times their mean worth, by which they are weighed: however often poor looks say something, it
+never reads better than a poor look, while with a value of 1 it would pass for sure after hours.
+
 Rules (``votes.rule``), with phi the Fourier key, v the value and w the weight of a sample:
 
 - *curvature*: ridge regression with A and B kept (video-SALMONN S), and *directional forgetting*
@@ -53,7 +57,7 @@ __all__ = [
 PRESENT = 0  # 1 for a vote, 0 for a doubt
 SIZE = slice(1, 4)  # longer and shorter horizontal edge, height, m
 TURN = slice(4, 6)  # cos and sin of twice the yaw of the longer edge
-NAMES = slice(6, None)  # 1 at the label
+NAMES = slice(6, None)  # at the label what the vote is worth
 
 # Information below this in a direction is nothing to forget.
 _NOTHING = 1e-6
@@ -107,20 +111,23 @@ def vote_channels(labels: int) -> int:
     return NAMES.start + labels
 
 
-def vote_values(label: Array, size: Array, yaw: Array, *, labels: int) -> NDArray[np.float32]:
+def vote_values(
+    label: Array, size: Array, yaw: Array, worth: Array, *, labels: int
+) -> NDArray[np.float32]:
     """Return the values (n, C) of votes.
 
     Args:
         label: (n,) int number of the name.
         size: (n, 3) m.
         yaw: (n,) rad.
+        worth: (n,) of each vote, 0..1.
         labels: how many names there are.
     """
     out = np.zeros((len(label), vote_channels(labels)), np.float32)
     out[:, PRESENT] = 1.0
     out[:, SIZE] = size
     out[:, TURN] = np.stack([np.cos(2 * yaw), np.sin(2 * yaw)], axis=1)
-    out[np.arange(len(label)), NAMES.start + label] = 1.0
+    out[np.arange(len(label)), NAMES.start + label] = worth
     return out
 
 

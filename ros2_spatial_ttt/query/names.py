@@ -23,8 +23,9 @@ from ros2_spatial_ttt.query.usual import Usual, usual_constants, usual_of
 
 __all__ = ['Named', 'Reading', 'named_things', 'score_features', 'singular', 'things_by_name']
 
-# Scores below these are no things, and no guesses; and how many guesses a name has at most.
-LEAST, LEAST_GUESS = 0.1, 0.03
+# Scores below these are no things, and no guesses: a name reads as its mean worth, and looks are
+# often poor. And how many guesses a name has at most.
+LEAST, LEAST_GUESS = 0.03, 0.01
 MOST_GUESSES = 3
 # A thing so near to a surer one of its name is likely the same, seen from elsewhere.
 _BESIDE_M = 0.8

@@ -227,6 +227,21 @@ def test_many_poor_looks_do_not_outvote_a_few_good_ones(make, worth, name):
     assert ask(memory, QueryType.COUNT, other).value == 0.0
 
 
+def test_what_poor_looks_make_up_is_not_counted_after_hours(make):
+    """In every frame that shows it, a part of the table passes for a chair: 250 looks."""
+    made_up = Item('chair', (-2.0, 0.2, 0.45))
+    memory = fed(make(), panorama(FLAT))
+    away = look_from(0.0, 0.0, np.pi)
+    seen, wrong = (percept(of, away, START) for of in ((TABLE,), (TABLE, made_up)))
+    worth = np.where(np.array(wrong.labels) == 'chair', 0.1, 1.0)
+    for number in range(250):
+        stamp = START + (30 + number) * SECOND
+        look = replace(wrong, stamp_ns=stamp, surface=seen.surface, free=seen.free, worth=worth)
+        assert memory.feed_percept(look).accepted
+    assert ask(memory, QueryType.COUNT, 'chair').value == 2.0
+    assert ask(memory, QueryType.COUNT, 'table').value == 1.0
+
+
 GOOD = percept(FLAT, look_from(0.0, 0.0, 0.0), START)
 BAD = {
     'unknown name': (replace(GOOD, labels=('unicorn', *GOOD.labels[1:])), 'set votes.labels'),
@@ -266,7 +281,9 @@ def believed(*places):
     label = np.array([LABELS.index(name) for name, *_ in places])
     size = np.array([size for *_, size, _ in places])
     score = np.array([place[-1] for place in places])
-    values = vote_values(label, size, np.zeros(len(label)), labels=len(LABELS))
+    values = vote_values(
+        label, size, np.zeros(len(label)), np.ones(len(label)), labels=len(LABELS)
+    )
     stamps = np.full(len(label), START)
     return Beliefs(
         points=np.array([(x, y, 0.5) for _, x, y, *_ in places]),

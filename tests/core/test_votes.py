@@ -27,9 +27,15 @@ def config(**changes):
     return VoteConfig(labels='a, b', **changes)
 
 
-def values(labels, size=(1.0, 0.5, 0.8)):
+def values(labels, size=(1.0, 0.5, 0.8), worth=1.0):
     count = len(labels)
-    return vote_values(np.array(labels, int), np.tile(size, (count, 1)), np.zeros(count), labels=2)
+    return vote_values(
+        np.array(labels, int),
+        np.tile(size, (count, 1)),
+        np.zeros(count),
+        np.broadcast_to(worth, count),
+        labels=2,
+    )
 
 
 def read(state, points):
@@ -69,6 +75,27 @@ def test_a_place_is_believed_by_the_share_of_looks_that_found_it():
         state = update_votes(state, here, values([0]), np.ones(1), OMEGA, setting)
     assert read(state, here)[0, PRESENT] == pytest.approx(9 / 12, abs=1e-3)
     assert read(state, here)[0, NAMES] == pytest.approx([9 / 12, 0.0], abs=1e-3)
+
+
+def test_a_name_never_reads_better_than_the_looks_that_say_it():
+    """Poor looks that go on for hours do not add up to a sure one."""
+    setting, here = config(), np.zeros((1, 3))
+    state = empty_votes(setting)
+    for _ in range(2000):
+        state = update_votes(state, here, values([0], worth=0.05), [0.05], OMEGA, setting)
+    assert 0.04 < read(state, here)[0, NAMES][0] < 0.051
+
+
+def test_a_sure_look_outlasts_many_poor_ones():
+    """Seen well three times, then taken for something else a hundred times as often, from afar."""
+    setting, here = config(), np.zeros((1, 3))
+    state = empty_votes(setting)
+    for _ in range(3):
+        state = update_votes(state, here, values([0], worth=0.9), [0.9], OMEGA, setting)
+    for _ in range(300):
+        state = update_votes(state, here, values([1], worth=0.05), [0.05], OMEGA, setting)
+    right, wrong = read(state, here)[0, NAMES]
+    assert right > 2.0 * wrong
 
 
 def test_information_at_a_place_is_bounded_and_overwritten():
