@@ -311,7 +311,7 @@ NEIGHBOURS = {
         0,
     ),
     'a table beneath a shelf': ([('table', 0, 0, WIDE, 0.9), ('shelf', 0.1, 0, CUBE, 0.8)], 1),
-    'hardly believed': ([('shelf', 0, 0, CUBE, 0.05)], 0),
+    'hardly believed': ([('shelf', 0, 0, CUBE, 0.02)], 0),
 }
 
 
