@@ -51,13 +51,9 @@ def rotary_table(positions: Tensor, ranges: tuple[int, int, int], width: int) ->
 
 def _rotated(x: Tensor, table: Tensor) -> Tensor:
     """Turn x (…, X, H, e) by a table (2, X, e)."""
-    return x * table[0, :, None] + _swapped(x) * table[1, :, None]
-
-
-def _swapped(x: Tensor) -> Tensor:
-    """Return x (…, e) with the halves of its last axis exchanged."""
     half = x.shape[-1] // 2
-    return torch.cat([x[..., half:], x[..., :half]], dim=-1)
+    swapped = torch.cat([x[..., half:], x[..., :half]], dim=-1)
+    return x * table[0, :, None] + swapped * table[1, :, None]
 
 
 class WindowAttention(nn.Module):
@@ -112,19 +108,24 @@ class WindowAttention(nn.Module):
         return {name: self.pool.new_zeros(shape) for name in ('keys', 'values') if self.past}
 
     def forward(
-        self, qkv: Tensor, flags: Tensor, frame_valid: Tensor, state: dict[str, Tensor]
+        self,
+        query: Tensor,
+        pooled: Tensor,
+        flags: Tensor,
+        frame_valid: Tensor,
+        state: dict[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the attended values (B, F, T, d) and the next cache.
 
         Args:
-            qkv: (B, F, T, 3d).
+            query: (B, F, T, d).
+            pooled: (B, F, P, 2d), keys and values, both pooled by ``pool``.
             flags: (B, W - 1 + F), 1 for each real frame of cache and chunk.
             frame_valid: (B, F).
             state: as ``initial_state`` names it, keys and values (B, W - 1, P, d).
         """
-        width = qkv.shape[3] // 3
-        query = rms_normalised(qkv[..., :width].unflatten(3, (self.heads, -1)))
-        _, key, value = (self.pool @ qkv).split(width, dim=3)  # (B, F, P, d)
+        query = rms_normalised(query.unflatten(3, (self.heads, -1))) * self.query_scale
+        key, value = pooled.chunk(2, dim=3)  # (B, F, P, d)
         key = rms_normalised(key.unflatten(3, (self.heads, -1))) * self.key_scale
         seen = {'keys': key.flatten(3), 'values': value}
         seen = {name: fresh.to(self.pool.dtype) for name, fresh in seen.items()}
@@ -135,8 +136,7 @@ class WindowAttention(nn.Module):
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, flags: Tensor) -> Tensor:
         """Return what queries (B, F, T, H, e) find at keys and values (B, W - 1 + F, P, d)."""
         batch, frames = query.shape[:2]
-        scale = torch.stack([self.query_scale, _swapped(self.query_scale)])[:, None]
-        query = _rotated(query.flatten(1, 2), self.query_table * scale)
+        query = _rotated(query.flatten(1, 2), self.query_table)
         query = query.transpose(1, 2).unflatten(2, (frames, -1)).flatten(0, 1)  # (B H, F, T, e)
         sink_key, sink_value = (
             sink.transpose(0, 1).repeat(frames, 1, 1) for sink in (self.sink_key, self.sink_value)
@@ -167,8 +167,8 @@ class WindowAttention(nn.Module):
         ``sinks`` (F sinks, H, e) come first.
         """
         every = torch.cat([sinks.to(x.dtype).expand(len(x), -1, -1, -1), x], dim=1)
-        seen = every.transpose(1, 2).index_select(2, self.places.flatten()).unflatten(2, self.places.shape)
-        return seen.flatten(0, 1)
+        seen = every.transpose(1, 2).index_select(2, self.places.flatten())
+        return seen.unflatten(2, self.places.shape).flatten(0, 1)
 
 
 def _over_time(positions: Tensor, frames: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ of a frame. Maths and sources: ``memory/oracle_layers.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -27,6 +28,7 @@ __all__ = [
     'carried',
     'custom_layer_calls',
     'fast_weight_read',
+    'gelu',
     'head_features',
     'rms_normalised',
 ]
@@ -279,6 +281,13 @@ def fast_weight_read(w0: Tensor, w1: Tensor, w2: Tensor, query: Tensor) -> Tenso
     """Return f_W of query (B, H, N, e), (B, H, N, e)."""
     inner = nnf.silu(query @ w0.transpose(2, 3)) * (query @ w2.transpose(2, 3))
     return inner @ w1.transpose(2, 3)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Return the GELU of ``x``; in a graph by the operators that ONNX Runtime fuses to one."""
+    if torch.onnx.is_in_onnx_export():
+        return x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))
+    return nnf.gelu(x)
 
 
 def rms_normalised(x: Tensor) -> Tensor:
