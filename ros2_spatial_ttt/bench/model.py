@@ -114,8 +114,6 @@ def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace)
     Without PyTorch, or for a model that is no trained network, the reason why not.
     """
     try:
-        import torch
-
         from ros2_spatial_ttt.training.operators import measured_ceilings
         from ros2_spatial_ttt.training.whole_update import whole_update
     except ImportError as error:
@@ -123,7 +121,6 @@ def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace)
     manifest, state = runtime.manifest, runtime.initial_state()
     if manifest.network != 'spatial':
         return {'not_compared': f'{manifest.name} is no trained network'}
-    torch.set_num_threads(arguments.threads)
     update = whole_update(manifest, chunk, {name: np.asarray(state[name]) for name in state})
 
     def encoded(times: int) -> None:
@@ -137,7 +134,7 @@ def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace)
         feed = {name: tensor.numpy() for name, tensor in update.inputs.items()}
         path = manifest.folder / 'update.onnx'
         ways |= kernels.engine_runs(path, feed, runtime.name, manifest)
-    ways |= update.pytorch(device)
+    ways |= update.pytorch(device, threads=arguments.threads)
     results: dict[str, Any] = {}
     for way, one in ways.items():
         results |= kernels.rated(f'whole.{way}', one, arguments.seconds, update)

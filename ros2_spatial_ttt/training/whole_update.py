@@ -49,8 +49,9 @@ class WholeUpdate:
         names = (*self.encoder.outputs, *(f'next_state/{n}' for n in self.encoder.state_names))
         return {name: value.numpy() for name, value in zip(names, said, strict=True)}
 
-    def pytorch(self, device: str) -> dict[str, Run]:
+    def pytorch(self, device: str, *, threads: int) -> dict[str, Run]:
         """Return how PyTorch runs it so many times: eager; on 'cuda' compiled and as a graph."""
+        torch.set_num_threads(threads)
         encoder = self.encoder.to(device)
         arguments = [tensor.to(device) for tensor in self.inputs.values()]
         ways: dict[str, Callable[..., object]] = {'eager': encoder}
