@@ -239,6 +239,11 @@ class MemoryConfig:
         low=1,
         high=64,
     )
+    floor_at_zero: bool = parameter(
+        True,
+        'z = 0 of the map is the floor. False: heights above it are unknown, and the model does '
+        'without.',
+    )
     map_id: str = parameter(
         'default', 'Name of the map the poses live in; a snapshot of another is refused.'
     )

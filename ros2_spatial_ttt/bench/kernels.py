@@ -19,16 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam import report
+from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.runtime.cuda import DeviceMemory, Gpu, PinnedMemory
 from ros2_spatial_ttt.runtime.trt_engine import Engine
 from ros2_spatial_ttt.runtime.trt_library import NAMES, Plugins, load_plugins, load_tensorrt
 
-__all__ = ['add_arguments', 'on_device', 'run', 'summary']
+__all__ = ['add_arguments', 'engine_runs', 'on_device', 'rated', 'run', 'summary', 'table']
 
 # Runs so many times, then waits until all is done.
 Run = Callable[[int], None]
 # What a result of an operator may be compared with, in the order of the table.
-WAYS = ('plugin', 'body', 'ort', 'graph', 'compiled', 'eager')
+WAYS = ('runtime', 'plugin', 'body', 'ort', 'graph', 'compiled', 'eager')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'ceiling.gbs': ceilings.gbs,
         **{f'ceiling.{name}_tflops': value for name, value in ceilings.tflops.items()},
     }
-    runs = _onnx_runtime if device == 'cpu' else _tensorrt
+    runs = _onnx_runtime if device == 'cpu' else _parts
     for operator in parts.operators(parts.SIZES[arguments.size], arguments.rule):
         feed = {name: tensor.numpy() for name, tensor in operator.inputs.items()}
         with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             path.write_bytes(operator.graph().SerializeToString())
             ways = runs(path, feed, arguments.backend) | operator.pytorch(device)
         for way, one in ways.items():
-            results |= _rated(f'{operator.name}.{way}', one, arguments.seconds, operator)
+            results |= rated(f'{operator.name}.{way}', one, arguments.seconds, operator)
     return results
 
 
@@ -88,16 +89,29 @@ def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> Run:
     return run
 
 
-def _tensorrt(path: Path, feed: Mapping[str, NDArray], name: str) -> dict[str, Run]:
-    """Return the body compiled, and the plugin where its library is installed."""
-    from ros2_spatial_ttt.engine.build import EngineBuilder
-    from ros2_spatial_ttt.engine.graphs import load_graph
-    from ros2_spatial_ttt.engine.plugins import plugin_calls
+def _parts(path: Path, feed: Mapping[str, NDArray], name: str) -> dict[str, Run]:
     from ros2_spatial_ttt.resources import model_directory
     from ros2_spatial_ttt.runtime.base import load_manifest
 
+    return engine_runs(path, feed, name, load_manifest(model_directory('nano')))
+
+
+def engine_runs(
+    path: Path, feed: Mapping[str, NDArray], name: str, manifest: Manifest
+) -> dict[str, Run]:
+    """Return a graph's bodies compiled, and its plugins where their library is installed.
+
+    Args:
+        path: of the graph.
+        feed: its inputs.
+        name: of the TensorRT.
+        manifest: has the constants of the plugins.
+    """
+    from ros2_spatial_ttt.engine.build import EngineBuilder
+    from ros2_spatial_ttt.engine.graphs import load_graph
+    from ros2_spatial_ttt.engine.plugins import plugin_calls
+
     gpu, tensorrt = Gpu.open(), load_tensorrt(name)
-    manifest = load_manifest(model_directory('nano'))
     plugins = load_plugins(tensorrt)
     runs = {}
     for way, offered in (('body', Plugins()), ('plugin', plugins)):
@@ -126,7 +140,8 @@ def _onnx_runtime(path: Path, feed: Mapping[str, NDArray], _: str) -> dict[str, 
     return {'ort': run}
 
 
-def _rated(name: str, run: Run, seconds: float, operator: Any) -> dict[str, float]:
+def rated(name: str, run: Run, seconds: float, operator: Any) -> dict[str, float]:
+    """Return median milliseconds of a run, and with the operator's work TFLOP/s and GB/s."""
     ms = _milliseconds(run, seconds)
     return {
         f'{name}_ms': ms,
@@ -152,6 +167,11 @@ def _milliseconds(run: Run, seconds: float) -> float:
 
 def summary(results: dict[str, Any]) -> str:
     """Return the results as a Markdown table."""
+    return table(results, f'{results["size"]}, {results["backend"]}')
+
+
+def table(results: dict[str, Any], title: str) -> str:
+    """Return times and rates of results, then the ceilings, as a Markdown table."""
     n = report.format_number
     rows = []
     for key, ms in results.items():
@@ -163,5 +183,4 @@ def summary(results: dict[str, Any]) -> str:
     best = [(k, v) for k, v in results.items() if k.startswith('ceiling.') and 'tflops' in k]
     rows += [(k.removesuffix('_tflops'), '', n(v, 3), '') for k, v in best]
     rows.append(('ceiling.copy', '', '', n(results['ceiling.gbs'], 1)))
-    header = (f'{results["size"]}, {results["backend"]}', 'ms', 'TFLOP/s', 'GB/s')
-    return report.markdown_table(header, rows)
+    return report.markdown_table((title, 'ms', 'TFLOP/s', 'GB/s'), rows)

@@ -3,6 +3,10 @@
 """The model alone: the time of a chunk through update.onnx by part, of writing it, and the memory.
 
 spatial-ttt bench model --model nano --threads 2 --json out/model.json
+spatial-ttt bench model --model nano --backend tensorrt
+
+In the same run the whole update is compared with plain PyTorch (eager; on a GPU compiled and as a
+CUDA graph too), with TensorRT also with and without plugins, and all with the device's ceilings.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ros2_spatial_ttt.bench import kernels
 from ros2_spatial_ttt.config import BACKENDS, MemoryConfig, from_flat
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
@@ -37,9 +42,9 @@ PARTS = (
     (r'net\.backbone\.blocks\.\d+\.mlp', 'blocks: MLP'),
     (r'net\.backbone', 'blocks: rest'),
     (r'net\.trunk\.look', 'appearance'),
-    (r'net\.trunk', 'trunk'),
+    (r'net\.trunk|pixels', 'trunk'),
     (r'net\.(geometry|join|down|deep|around)', 'context'),
-    (r'net\.(wide|merge|semantic|names|space)', 'heads'),
+    (r'net\.(wide|merge|semantic|names|space)|said', 'heads'),
     (r'samples', 'samples'),
 )
 
@@ -51,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', default='ort', choices=BACKENDS)
     parser.add_argument('--threads', type=int, default=config.threads, help='of the runtime')
     parser.add_argument('--chunks', type=int, default=60, help='measured, after 5 to warm up')
+    parser.add_argument('--seconds', type=float, default=2.0, help='of measuring each comparison')
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -79,7 +85,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         results |= {
             f'part.{name.replace(": ", ".").replace(" ", "_")}_ms': ms for name, ms in parts
         }
-    return results | _whole(arguments)
+    return results | _whole(arguments) | compared(runtime, chunk, arguments)
 
 
 def example_chunk(manifest: Manifest) -> ChunkInput:
@@ -100,6 +106,41 @@ def example_chunk(manifest: Manifest) -> ChunkInput:
         camera_height=1.2 * ones,
         heights=ones,
     )
+
+
+def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return milliseconds, TFLOP/s and GB/s of the whole update in every way, and the ceilings.
+
+    Without PyTorch, or for a model that is no trained network, the reason why not.
+    """
+    try:
+        from ros2_spatial_ttt.training.operators import measured_ceilings
+        from ros2_spatial_ttt.training.whole_update import whole_update
+    except ImportError as error:
+        return {'not_compared': f'PyTorch is not installed ({error})'}
+    manifest, state = runtime.manifest, runtime.initial_state()
+    if manifest.network != 'spatial':
+        return {'not_compared': f'{manifest.name} is no trained network'}
+    update = whole_update(manifest, chunk, {name: np.asarray(state[name]) for name in state})
+
+    def encoded(times: int) -> None:
+        after = state
+        for _ in range(times):
+            _, after = runtime.encode(chunk, after)
+
+    ways = {'runtime': encoded}
+    device = 'cpu' if runtime.name.split()[0] in ('ort', 'reference') else 'cuda'
+    if runtime.name in kernels.NAMES:
+        feed = {name: tensor.numpy() for name, tensor in update.inputs.items()}
+        path = manifest.folder / 'update.onnx'
+        ways |= kernels.engine_runs(path, feed, runtime.name, manifest)
+    ways |= update.pytorch(device, threads=arguments.threads)
+    results: dict[str, Any] = {}
+    for way, one in ways.items():
+        results |= kernels.rated(f'whole.{way}', one, arguments.seconds, update)
+    ceilings = measured_ceilings(device)
+    best = {f'ceiling.{name}_tflops': value for name, value in ceilings.tflops.items()}
+    return results | best | {'ceiling.gbs': ceilings.gbs}
 
 
 def _encode_times(runtime: Runtime, chunk: ChunkInput, state: State, count: int) -> list[float]:
@@ -201,7 +242,14 @@ def summary(results: dict[str, Any]) -> str:
     state = report.format_bytes(results['backbone_bytes'])
     size = report.format_bytes(results['model_bytes'])
     return (
-        f'{found}\n\n{results["frames_per_s"]:.1f} frames/s of the network on '
-        f'{results["backend"]}, {results["threads"]} threads; backbone {state} per camera; '
-        f'model {size}; peak RSS of the network {results["rss_peak_mib"]:.0f} MiB'
+        f'{found}\n\n{_comparison(results)}\n\n{results["frames_per_s"]:.1f} frames/s of the '
+        f'network on {results["backend"]}, {results["threads"]} threads; backbone {state} per '
+        f'camera; model {size}; peak RSS of the network {results["rss_peak_mib"]:.0f} MiB'
     )
+
+
+def _comparison(results: dict[str, Any]) -> str:
+    if 'not_compared' in results:
+        return f'not compared with PyTorch: {results["not_compared"]}'
+    kept = {name: v for name, v in results.items() if name.startswith(('whole.', 'ceiling.'))}
+    return kernels.table(kept, f'whole update, {results["backend"]}')

@@ -120,7 +120,12 @@ class _Sight:
 
 
 def encoded(
-    runtime: Runtime, chunk: list[PreparedFrame], state: State, names: tuple[str, ...]
+    runtime: Runtime,
+    chunk: list[PreparedFrame],
+    state: State,
+    names: tuple[str, ...],
+    *,
+    floor: bool = True,
 ) -> tuple[Measured, State]:
     """Return what the model's network sees in a chunk of one camera, and its next state.
 
@@ -129,8 +134,9 @@ def encoded(
         chunk: at most as many frames as the model takes.
         state: of the camera's backbone; not changed.
         names: number the labels of the votes; the model's names that are not there are dropped.
+        floor: whether z = 0 of the map is the floor, so that heights are known.
     """
-    samples, origin, after = encode_chunk(runtime, chunk, state)
+    samples, origin, after = encode_chunk(runtime, chunk, state, floor=floor)
     sights = _sights(runtime.manifest, chunk, samples, origin)
     stamps = np.array([frame.stamp_ns for frame in chunk], np.int64)
     labels = runtime.manifest.labels
@@ -225,12 +231,15 @@ def perceived(chunk: list[Percept], names: tuple[str, ...]) -> Measured:
 
 
 def encode_chunk(
-    runtime: Runtime, chunk: list[PreparedFrame], state: State
+    runtime: Runtime, chunk: list[PreparedFrame], state: State, *, floor: bool = True
 ) -> tuple[Samples, NDArray[np.float64], State]:
-    """Return samples, the place in the map that they are relative to, and the next state."""
+    """Return samples, the place in the map that they are relative to, and the next state.
+
+    ``floor``: whether z = 0 of the map is the floor.
+    """
     # Coordinates near the camera keep float32 exact wherever in the map the robot is.
     origin = np.round(chunk[0].map_T_camera[:3, 3])
-    samples, after = runtime.encode(_chunk_input(runtime.manifest, chunk, origin), state)
+    samples, after = runtime.encode(_chunk_input(runtime.manifest, chunk, origin, floor), state)
     return samples, origin, after
 
 
@@ -275,7 +284,7 @@ def _votes(stamps: NDArray[np.int64], found: list[_Things], names: tuple[str, ..
 
 
 def _chunk_input(
-    manifest: Manifest, chunk: list[PreparedFrame], origin: NDArray[np.float64]
+    manifest: Manifest, chunk: list[PreparedFrame], origin: NDArray[np.float64], floor: bool
 ) -> ChunkInput:
     frames = manifest.chunk_frames
     image = np.zeros((frames, manifest.image_height, manifest.image_width, 3), np.uint8)
@@ -297,6 +306,5 @@ def _chunk_input(
         tile_T_camera=pose,
         frame_valid=valid,
         camera_height=height,
-        # By convention the floor of a map is at z = 0.
-        heights=valid,
+        heights=valid * np.float32(floor),
     )

@@ -90,7 +90,8 @@ class Writer:
         """
         camera = chunk[0].camera
         before = state.backbone(camera) or self._runtime.initial_state()
-        measured, after = encoded(self._runtime, chunk, before, self._names)
+        floor = self._config.floor_at_zero
+        measured, after = encoded(self._runtime, chunk, before, self._names, floor=floor)
         if after:
             state = state.with_backbone(camera, after, most=self._config.cameras)
             if not is_finite(state.backbones[camera]):

@@ -128,7 +128,10 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: asked_to_end.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = MemoryNode()
-    logging.getLogger('ros2_spatial_ttt').addHandler(RosLogHandler(node.get_logger()))
+    log = logging.getLogger('ros2_spatial_ttt')
+    log.addHandler(RosLogHandler(node.get_logger()))
+    # Python drops what is no warning, such as which backend was chosen; ROS has levels of its own.
+    log.setLevel(logging.INFO)
     executor = MultiThreadedExecutor(num_threads=THREADS)
     executor.add_node(node)
     spinner = threading.Thread(target=_spin, args=(executor, node, asked_to_end), name='spin')

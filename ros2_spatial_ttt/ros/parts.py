@@ -263,9 +263,7 @@ class Parts:
             status = self._publishers.status(
                 state=state, queue_length=len(worker), with_hash=self._settings.node.status.hash
             )
-            self._publishers.diagnostics(
-                status, state=state, errors=worker.errors, last_error=worker.last_error
-            )
+            self._publishers.diagnostics(status, state=state, worker=worker)
 
     def _on_change(self) -> None:
         self._publishers.clear_objects()

@@ -23,6 +23,7 @@ from ros2_spatial_ttt.ros.messages import (
 )
 from ros2_spatial_ttt.ros.qos import LATCHED, REPORTS
 from ros2_spatial_ttt.ros.watch import Event
+from ros2_spatial_ttt.ros.worker import Worker
 from ros2_spatial_ttt.types import Answer, Instance
 from ros2_spatial_ttt.types import MemoryStatus as Status
 from spatial_ttt.msg import MemoryStatus, SpatialEvent, SpatialObjectArray
@@ -149,8 +150,12 @@ class Publishers:
         self._status.publish(message)
         return status
 
-    def diagnostics(self, status: Status, *, state: str, errors: int, last_error: str) -> None:
-        """Publish /diagnostics: an error of the worker or new refusals since the last one."""
+    def diagnostics(self, status: Status, *, state: str, worker: Worker) -> None:
+        """Publish /diagnostics: an error of the worker or new refusals since the last one.
+
+        An error lasts until an update succeeds: a lost GPU stays lost without new frames.
+        """
+        errors, last_error = worker.errors, worker.last_error
         grown = {
             reason: count - self._last_refused.get(reason, 0)
             for reason, count in status.refused.items()
@@ -164,6 +169,9 @@ class Publishers:
         if new_errors:
             report.level = DiagnosticStatus.ERROR
             report.message = f'the memory failed on {new_errors} jobs, last: {last_error}'
+        elif worker.failing:
+            report.level = DiagnosticStatus.ERROR
+            report.message = f'the memory failed, and no update has succeeded since: {last_error}'
         elif grown:
             report.level = DiagnosticStatus.WARN
             report.message = 'frames refused: ' + _pairs(grown)

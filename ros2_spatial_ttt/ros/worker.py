@@ -30,6 +30,7 @@ class Worker:
     """Feeds frames to the memory in order of arrival; a full queue drops the oldest.
 
     An exception in the memory is logged with its traceback and counted; the thread goes on.
+    ``failing`` says that none of its updates has succeeded since.
 
     Args:
         memory: the ``SpatialMemory``; no other thread feeds it.
@@ -61,6 +62,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name='memory', daemon=True)
         self.errors = 0
         self.last_error = ''
+        self.failing = False
         self._thread.start()
 
     def __len__(self) -> int:
@@ -134,16 +136,21 @@ class Worker:
             text = f'{frame.camera} at {frame.stamp_ns} ns: {result.message}'
             self._refusals.log(result.refused, text)
         if result.chunk_updated:
-            self._on_update()
+            self._updated()
 
     def _flush(self, now_ns: int | None) -> None:
         if self._memory.flush(now_ns=now_ns):
-            self._on_update()
+            self._updated()
+
+    def _updated(self) -> None:
+        self.failing = False
+        self._on_update()
 
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
             job()
         except Exception as error:
             self.errors += 1
+            self.failing = True
             self.last_error = f'{type(error).__name__}: {error}'
             self._log.error(f'the memory failed on a job:\n{traceback.format_exc()}')

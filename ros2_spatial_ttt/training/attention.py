@@ -59,8 +59,8 @@ def _rotated(x: Tensor, table: Tensor) -> Tensor:
 class WindowAttention(nn.Module):
     """Every token attends to pooled cells of its frame and the W - 1 before it, and to sinks.
 
-    Positions are relative to the frame that asks, so no stream is ever too long for them. The
-    frames before come from a cache of fixed size.
+    Positions count from the oldest frame of the cache; as only their differences act, no stream is
+    ever too long for them, and a key is turned once for all frames that see it.
     """
 
     def __init__(
@@ -83,14 +83,24 @@ class WindowAttention(nn.Module):
         pool = pooling_matrix(grid, cells)
         row, column = torch.meshgrid(*(torch.arange(n) for n in grid), indexing='ij')
         token = torch.stack([torch.zeros(row.numel()), row.flatten(), column.flatten()], dim=1)
-        cell = (pool @ token).repeat(window, 1)
-        cell[:, 0] = (torch.arange(window) - self.past).repeat_interleave(len(pool))
-        ranges = (window, *grid)
+        now = torch.arange(frames) + self.past
+        positions = {
+            'query_table': _over_time(token, now),
+            'key_table': _over_time(pool @ token, torch.arange(frames + self.past)),
+            # A sink stands at row and column 0 of the frame that asks.
+            'sink_table': _over_time(torch.zeros(sinks, 3), now),
+        }
+        for name, where in positions.items():
+            table = rotary_table(where, (window, *grid), head)
+            self.register_buffer(name, table, persistent=False)
         slots = torch.arange(frames)[:, None] + torch.arange(window)
+        sink = torch.arange(frames * sinks).unflatten(0, (frames, sinks))
+        cell = frames * sinks + slots[..., None] * len(pool) + torch.arange(len(pool))
+        places = torch.cat([sink, cell.flatten(1)], dim=1)
         self.register_buffer('pool', pool, persistent=False)
-        self.register_buffer('query_table', rotary_table(token, ranges, head), persistent=False)
-        self.register_buffer('key_table', rotary_table(cell, ranges, head), persistent=False)
         self.register_buffer('slots', slots, persistent=False)  # (F, W) of cache and chunk
+        # (F, sinks + W P) of the sinks of all frames, then the cells of cache and chunk
+        self.register_buffer('places', places, persistent=False)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
         """Return an empty cache: pooled keys and values of the W - 1 frames before."""
@@ -98,48 +108,71 @@ class WindowAttention(nn.Module):
         return {name: self.pool.new_zeros(shape) for name in ('keys', 'values') if self.past}
 
     def forward(
-        self, qkv: Tensor, flags: Tensor, frame_valid: Tensor, state: dict[str, Tensor]
+        self,
+        query: Tensor,
+        pooled: Tensor,
+        flags: Tensor,
+        frame_valid: Tensor,
+        state: dict[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the attended values (B, F, T, d) and the next cache.
 
         Args:
-            qkv: (B, F, T, 3d).
+            query: (B, F, T, d).
+            pooled: (B, F, P, 2d), keys and values, both pooled by ``pool``.
             flags: (B, W - 1 + F), 1 for each real frame of cache and chunk.
             frame_valid: (B, F).
             state: as ``initial_state`` names it, keys and values (B, W - 1, P, d).
         """
-        width = qkv.shape[3] // 3
-        query = rms_normalised(qkv[..., :width].unflatten(3, (self.heads, -1)))
-        _, key, value = (self.pool @ qkv).split(width, dim=3)  # (B, F, P, d)
+        query = rms_normalised(query.unflatten(3, (self.heads, -1))) * self.query_scale
+        key, value = pooled.chunk(2, dim=3)  # (B, F, P, d)
         key = rms_normalised(key.unflatten(3, (self.heads, -1))) * self.key_scale
         seen = {'keys': key.flatten(3), 'values': value}
         seen = {name: fresh.to(self.pool.dtype) for name, fresh in seen.items()}
         seen.update({name: torch.cat([old, seen[name]], dim=1) for name, old in state.items()})
-        query = _rotated(query * self.query_scale, self.query_table)
         mixed = self._attend(query, seen['keys'], seen['values'], flags)
         return mixed, {name: carried(seen[name], self.past, frame_valid) for name in state}
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, flags: Tensor) -> Tensor:
+        """Return what queries (B, F, T, H, e) find at keys and values (B, W - 1 + F, P, d)."""
         batch, frames = query.shape[:2]
-        cells = keys.shape[2]
-        key = self._windows(keys)
-        key = self._with_sinks(_rotated(key, self.key_table), self.sink_key)
-        value = self._with_sinks(self._windows(values), self.sink_value)
-        bias = (
-            1.0 - flags.index_select(1, self.slots.flatten()).unflatten(1, self.slots.shape)
-        ).repeat_interleave(cells, dim=2) * MASKED
-        bias = nnf.pad(bias, (self.sink_key.shape[1], 0)).flatten(0, 1)[:, None, None]
-        mixed = nnf.scaled_dot_product_attention(
-            query.flatten(0, 1).transpose(1, 2), key, value, bias.to(query.dtype)
+        query = _rotated(query.flatten(1, 2), self.query_table)
+        query = query.transpose(1, 2).unflatten(2, (frames, -1)).flatten(0, 1)  # (B H, F, T, e)
+        sink_key, sink_value = (
+            sink.transpose(0, 1).repeat(frames, 1, 1) for sink in (self.sink_key, self.sink_value)
         )
-        return mixed.transpose(1, 2).flatten(2).unflatten(0, (batch, frames))
+        key = _rotated(self._cells(keys), self.key_table)
+        mixed = nnf.scaled_dot_product_attention(
+            query,
+            self._windows(key, _rotated(sink_key, self.sink_table)),
+            self._windows(self._cells(values), sink_value),
+            self._bias(flags, keys.shape[2]).to(query.dtype),
+        )
+        return mixed.unflatten(0, (batch, self.heads)).permute(0, 2, 3, 1, 4).flatten(3)
 
-    def _windows(self, cached: Tensor) -> Tensor:
-        """Return what each frame sees of (B, W - 1 + F, P, d), (B F, W P, H, e)."""
-        windows = cached.index_select(1, self.slots.flatten()).unflatten(1, self.slots.shape)
-        return windows.flatten(2, 3).flatten(0, 1).unflatten(2, (self.heads, -1))
+    def _bias(self, flags: Tensor, cells: int) -> Tensor:
+        """Return what is added to scores, (B H, F, 1, sinks + W P), of flags (B, W - 1 + F)."""
+        seen = flags.index_select(1, self.slots.flatten()).unflatten(1, self.slots.shape)
+        bias = ((1.0 - seen) * MASKED).repeat_interleave(cells, dim=2)
+        bias = nnf.pad(bias, (self.sink_key.shape[1], 0))[:, None, :, None]
+        return bias.expand(-1, self.heads, -1, -1, -1).flatten(0, 1)
 
-    def _with_sinks(self, x: Tensor, sinks: Tensor) -> Tensor:
-        """Return (B F, H, sinks + W P, e)."""
-        heads = x.transpose(1, 2)
-        return torch.cat([sinks.to(x.dtype).expand(len(x), -1, -1, -1), heads], dim=2)
+    def _cells(self, cached: Tensor) -> Tensor:
+        """Return (B, W - 1 + F, P, d) as heads of all cells, (B, (W - 1 + F) P, H, e)."""
+        return cached.flatten(1, 2).unflatten(2, (self.heads, -1))
+
+    def _windows(self, x: Tensor, sinks: Tensor) -> Tensor:
+        """Return what each frame sees of cells (B, X, H, e), (B H, F, sinks + W P, e).
+
+        ``sinks`` (F sinks, H, e) come first.
+        """
+        every = torch.cat([sinks.to(x.dtype).expand(len(x), -1, -1, -1), x], dim=1)
+        seen = every.transpose(1, 2).index_select(2, self.places.flatten())
+        return seen.unflatten(2, self.places.shape).flatten(0, 1)
+
+
+def _over_time(positions: Tensor, frames: Tensor) -> Tensor:
+    """Return positions (X, 3) in each of the frames (Y,), (Y X, 3)."""
+    every = positions.repeat(len(frames), 1)
+    every[:, 0] = frames.repeat_interleave(len(positions))
+    return every

@@ -23,6 +23,7 @@ from ros2_spatial_ttt.training.layers import (
     SpatioTemporalConv,
     carried,
     fast_weight_read,
+    gelu,
     head_features,
     rms_normalised,
 )
@@ -236,15 +237,21 @@ class HybridBlock(nn.Module):
         self, x: Tensor, flags: Tensor, frame_valid: Tensor, state: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the next x (B, F, T, d) and state; flags as ``WindowAttention`` takes them."""
-        normed = self.norm(x)
-        qkv = self.qkv(normed)
+        normed, width = self.norm(x), x.shape[3]
         cache = {name: state[name] for name in ('keys', 'values') if name in state}
-        mixed, fresh = self.attention(qkv, flags, frame_valid, cache)
-        if self.fast is not None:
+        if self.fast is None:
+            # Only pooled keys and values are used: pooling comes before their product.
+            query = nnf.linear(normed, self.qkv.weight[:width])
+            pooled = nnf.linear(self.attention.pool @ normed, self.qkv.weight[width:])
+            mixed, fresh = self.attention(query, pooled, flags, frame_valid, cache)
+        else:
+            qkv = self.qkv(normed)
+            query, pooled = qkv[..., :width], (self.attention.pool @ qkv)[..., width:]
+            mixed, fresh = self.attention(query, pooled, flags, frame_valid, cache)
             read, weights = self.fast(normed, qkv, frame_valid, state)
             mixed, fresh = mixed + read, {**fresh, **weights}
         x = x + self.out(mixed)
-        return x + self.mlp_out(nnf.gelu(self.mlp_in(self.mlp_norm(x)))), fresh
+        return x + self.mlp_out(gelu(self.mlp_in(self.mlp_norm(x)))), fresh
 
 
 class HybridBackbone(nn.Module):
@@ -342,7 +349,7 @@ class HybridBackbone(nn.Module):
         """
         target = (self.pool @ tokens).detach().to(prediction.dtype)
         known = self.predict_norm(self.pool @ x)
-        change = self.predict_out(nnf.gelu(self.predict_in(known)))
+        change = self.predict_out(gelu(self.predict_in(known)))
         both = torch.cat([prediction, target + change.to(prediction.dtype)], dim=1)
         cosine = (_unit(both[:, :-1]) * _unit(target)).sum(dim=3)
         return (1.0 - cosine).mean(dim=2) * frame_valid, carried(both, 1, frame_valid)

@@ -10,8 +10,9 @@ Level frame: at the camera, x along its heading, y to the left, z up.
 
 from __future__ import annotations
 
+import copy
+
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -33,6 +34,9 @@ TOKENS = (
     'surprise',
 )
 
+# Bytes less this, over this, are -1..1.
+MIDDLE = 127.5
+
 
 class ChunkEncoder(nn.Module):
     """A chunk to samples of the fields, to tokens that name things, and to the next state.
@@ -53,6 +57,7 @@ class ChunkEncoder(nn.Module):
         self.net = net
         self.depth_max_m, self.worst_depth = depth_max_m, worst_depth
         rows, columns = net.config.coarse_grid
+        self.pixels, self.said = _of_bytes(net.trunk.first), _said(net)
         self.samples = SampleMaker(
             net.config.chunk_frames, rows * columns, free_margin_m=free_margin_m
         )
@@ -81,19 +86,19 @@ class ChunkEncoder(nn.Module):
         live = frame_valid[:, None] > 0
         depth = torch.where(live, depth, 0.0)
         pose = torch.where(live[..., None], tile_T_camera, 0.0)
-        picture = image.to(ray.dtype).permute(0, 3, 1, 2) / 255.0
+        centred = image.to(ray.dtype).permute(0, 3, 1, 2) - MIDDLE
         heading = _heading(pose)
         level_T_tile = _rotation(heading)
-        rays = ray.expand(len(image), -1, -1)
         level_T_camera = level_T_tile @ pose[:, :, :3]
-        geometry = geometry_channels(depth, rays, level_T_camera, camera_height, heights)
-        seen, fine, coarse = self.net.features(picture, geometry)
+        geometry = geometry_channels(depth, ray, level_T_camera, camera_height, heights)
+        seen = self.net.trunk.later(self.pixels(centred))
+        seen, fine, coarse = self.net.placed(seen, geometry)
         coarse, surprise, next_state = self._context(coarse, frame_valid, state)
-        heads = self.net.heads(seen, fine, coarse)
+        heads = self._heads(seen, fine, coarse)
         known, spread = _depth(depth, heads)
         tokens = _tokens(heads, known, spread, ray, pose, heading, level_T_tile)
         return (
-            *self._samples(picture, heads, depth, ray, pose, frame_valid),
+            *self._samples(centred, heads, depth, ray, pose, frame_valid),
             *(_masked(token, frame_valid) for token in tokens),
             surprise,
             *next_state,
@@ -108,9 +113,15 @@ class ChunkEncoder(nn.Module):
         coarse, after, surprise = with_context(self.net, coarse, frame_valid[None], named)
         return coarse, surprise[0], tuple(after[name] for name in self.state_names)
 
+    def _heads(self, seen: Tensor, fine: Tensor, coarse: Tensor) -> Heads:
+        said = self.said(self.net.merged(fine, coarse)).flatten(2)
+        names = 1 + len(self.net.config.labels)
+        looks = self.net.trunk.appearance(seen).flatten(2)
+        return Heads.of(said[:, :names], said[:, names:], looks)
+
     def _samples(
         self,
-        picture: Tensor,
+        centred: Tensor,
         heads: Heads,
         depth: Tensor,
         ray: Tensor,
@@ -125,11 +136,18 @@ class ChunkEncoder(nn.Module):
         spread = torch.where(there, 0.0, error)
         weight = torch.clamp(1.0 - spread / self.worst_depth, min=0.0)
         weight = weight * (known <= self.depth_max_m) * frame_valid[:, None]
-        colour = nnf.avg_pool2d(picture, COARSE).flatten(2).transpose(1, 2)
+        colour = self._colour(centred)
         looks = heads.appearance.transpose(1, 2)
         middle = self._cells(ray.T).mean(dim=2).T
         made: tuple[Tensor, ...] = self.samples(colour, looks, known, spread, weight, middle, pose)
         return made
+
+    def _colour(self, centred: Tensor) -> Tensor:
+        """Return the mean colour (F, t, 3), 0..1, of each coarse token."""
+        # Rows first: sums of whole rows are what every processor is quick at.
+        rows = centred.unflatten(2, (-1, COARSE)).mean(dim=3)
+        cells = rows.unflatten(3, (-1, COARSE)).mean(dim=4)
+        return ((cells + MIDDLE) / 255.0).flatten(2).transpose(1, 2)
 
     def _cells(self, fine: Tensor) -> Tensor:
         """Return fine tokens (X, T) as the four of each coarse one, (X, t, 4)."""
@@ -164,6 +182,25 @@ def folded(module: nn.Module) -> nn.Module:
                 module[number] = fuse_conv_bn_eval(first.eval(), second.eval())
                 module[number + 1] = nn.Identity()
     return module
+
+
+def _of_bytes(first: nn.Sequential) -> nn.Sequential:
+    """Return the first convolution for bytes less ``MIDDLE`` in place of -1..1."""
+    scaled = copy.deepcopy(first)
+    with torch.no_grad():
+        scaled[0].weight /= MIDDLE
+    return scaled
+
+
+def _said(net: SpatialNet) -> nn.Conv2d:
+    """Return the heads' linear maps as one: names (through the semantic embedding), then space."""
+    names = net.names.weight @ net.semantic.weight.flatten(1)
+    bias = net.names.weight @ net.semantic.bias + net.names.bias
+    joined = nn.Conv2d(names.shape[1], len(names) + net.space.out_channels, 1)
+    with torch.no_grad():
+        joined.weight.copy_(torch.cat([names[..., None, None], net.space.weight]))
+        joined.bias.copy_(torch.cat([bias, net.space.bias]))
+    return joined
 
 
 def _heading(pose: Tensor) -> Tensor:
@@ -201,21 +238,22 @@ def _tokens(
     level_T_tile: Tensor,
 ) -> tuple[Tensor, ...]:
     """Return all of ``TOKENS`` but the surprise; level quantities turned into the tile."""
-    point = pose[:, None, :, 3] + (ray @ pose[:, :, :3].transpose(1, 2)) * depth[..., None]
-    offset = heads.offset.transpose(1, 2) @ level_T_tile
+    along = pose[:, :, :3] @ ray.T  # (F, 3, T)
+    point = pose[:, :, 3:] + along * depth[:, None]
+    centre = point + level_T_tile.transpose(1, 2) @ heads.offset
     cos, sin = heading[:, :1], heading[:, 1:]
     double_cos, double_sin = cos * cos - sin * sin, 2.0 * sin * cos
     x, y = heads.turn[:, 0], heads.turn[:, 1]
     turn = torch.stack([x * double_cos - y * double_sin, x * double_sin + y * double_cos], dim=2)
     return (
         torch.softmax(heads.logits, dim=1).transpose(1, 2),
-        point + offset,
+        centre.transpose(1, 2),
         torch.exp(heads.spread),
         torch.exp(heads.size).transpose(1, 2),
         turn,
         depth,
         depth_spread,
-        point,
+        point.transpose(1, 2),
     )
 
 

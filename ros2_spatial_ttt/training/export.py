@@ -166,6 +166,12 @@ def network_of(path: Path) -> tuple[SpatialNet, dict[str, Any]]:
     tensors, header = load_checkpoint(path)
     prefix = 'average.'
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    if header['config'].get('encoder'):
+        raise ConfigError(
+            f'{path}: trained with encoder {header["config"]["encoder"]!r} in place of the trunk; '
+            'only networks with their own trunk are exported: train again without encoder, or run '
+            'this one in PyTorch'
+        )
     config = _train_config(path, header['config'])
     labels = header.get('labels', list(config.model.labels))
     if tuple(labels) != config.model.labels:

@@ -9,6 +9,7 @@ of a frame. Maths and sources: ``memory/oracle_layers.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -27,6 +28,7 @@ __all__ = [
     'carried',
     'custom_layer_calls',
     'fast_weight_read',
+    'gelu',
     'head_features',
     'rms_normalised',
 ]
@@ -130,10 +132,12 @@ class SpatioTemporalConv(CustomLayer):
         """Return query, key, value (B, H, N, e) and the next tail."""
         frames, channels = tokens.shape[1], tokens.shape[3]
         both = torch.cat([tail, tokens.to(tail.dtype)], dim=1)
-        images = both.transpose(2, 3).unflatten(3, self.grid)  # (B, F + 2, 3d, h, w)
+        # Channels stay last outside of the convolutions: runtimes then fold the turning of axes
+        # into the blocked layout that a convolution wants anyway.
+        images = both.unflatten(2, self.grid)  # (B, F + 2, h, w, 3d)
         taps = [
             nnf.conv2d(
-                images[:, tap : tap + frames].flatten(0, 1),
+                images[:, tap : tap + frames].flatten(0, 1).permute(0, 3, 1, 2),
                 kernel[tap],
                 bias if tap == 2 else None,
                 padding=1,
@@ -141,9 +145,9 @@ class SpatioTemporalConv(CustomLayer):
             )
             for tap in range(3)
         ]
-        mixed = taps[0].add_(taps[1]).add_(taps[2]).flatten(2)  # (B F, 3d, T)
-        heads = mixed.unflatten(1, (3, self.heads, -1)).unflatten(0, (-1, frames))
-        stacked = heads.permute(2, 0, 3, 1, 5, 4).flatten(3, 4)  # (3, B, H, N, e)
+        mixed = taps[0].add_(taps[1]).add_(taps[2]).permute(0, 2, 3, 1).flatten(1, 2)
+        heads = mixed.unflatten(2, (3, self.heads, -1)).unflatten(0, (-1, frames))
+        stacked = heads.permute(3, 0, 4, 1, 2, 5).flatten(3, 4)  # (3, B, H, N, e)
         return *head_features(stacked), carried(both, 2, frame_valid)
 
 
@@ -151,7 +155,10 @@ def head_features(stacked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return SiLU of stacked q, k, v (3, B, H, N, e), q and k of unit length."""
     active = nnf.silu(stacked)
     pair, value = active[:2], active[2]
-    pair = pair * torch.rsqrt((pair * pair).sum(dim=-1, keepdim=True) + EPSILON)
+    width = pair.shape[-1]
+    # Unit length is a root mean square of 1 / sqrt(e): one kernel in ONNX Runtime.
+    scale = torch.full((width,), width**-0.5, dtype=pair.dtype, device=pair.device)
+    pair = _normalised(pair, EPSILON / width) * scale
     return pair[0], pair[1], value
 
 
@@ -245,9 +252,10 @@ def _descent(
     s = a * sigma
     g = value @ w1
     slope = sigma + s * (1.0 - sigma)  # of silu at a
-    d0 = (g * u * slope * rates[..., 0:1]).transpose(2, 3) @ key
-    d1 = value.transpose(2, 3) @ (s * u * rates[..., 1:2])
-    d2 = (g * s * rates[..., 2:3]).transpose(2, 3) @ key
+    # A token's rate goes to the narrower factor, of e channels instead of m.
+    d0 = (g * u * slope).transpose(2, 3) @ (key * rates[..., 0:1])
+    d1 = (value * rates[..., 1:2]).transpose(2, 3) @ (s * u)
+    d2 = (g * s).transpose(2, 3) @ (key * rates[..., 2:3])
     return d0, d1, d2
 
 
@@ -275,6 +283,18 @@ def fast_weight_read(w0: Tensor, w1: Tensor, w2: Tensor, query: Tensor) -> Tenso
     return inner @ w1.transpose(2, 3)
 
 
+def gelu(x: Tensor) -> Tensor:
+    """Return the GELU of ``x``; in a graph by the operators that ONNX Runtime fuses to one."""
+    if torch.onnx.is_in_onnx_export():
+        return x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))
+    return nnf.gelu(x)
+
+
 def rms_normalised(x: Tensor) -> Tensor:
     """Return ``x`` over its root mean square along the last axis."""
-    return x * torch.rsqrt((x * x).mean(dim=-1, keepdim=True) + EPSILON)
+    return _normalised(x, EPSILON)
+
+
+def _normalised(x: Tensor, epsilon: float) -> Tensor:
+    # In this form, times a scale, ONNX Runtime has it as one kernel.
+    return x / torch.sqrt(x.pow(2).mean(dim=-1, keepdim=True) + epsilon)

@@ -38,14 +38,13 @@ def with_context(
         state: of B streams.
     """
     rows, columns = net.config.coarse_grid
-    # An odd last row counts twice.
-    even = nnf.pad(coarse.float(), (0, columns % 2, 0, rows % 2), mode='replicate')
-    pooled = nnf.avg_pool2d(even, 2)
+    # A cell of an odd last row or column is the mean of what there is of it.
+    pooled = nnf.avg_pool2d(coarse.float(), 2, ceil_mode=True, count_include_pad=False)
     tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, frame_valid.shape)
     mixed, state, surprise = _blocks(net)(tokens, frame_valid, state)
     change = (mixed - tokens).flatten(0, 1).transpose(1, 2).unflatten(2, pooled.shape[2:])
-    wide = nnf.interpolate(change, scale_factor=2.0, mode='nearest')
-    return coarse + wide[:, :, :rows, :columns], state, surprise
+    wide = nnf.interpolate(change, size=(rows, columns), mode='nearest')
+    return coarse + wide, state, surprise
 
 
 def memory_loss(

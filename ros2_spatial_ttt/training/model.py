@@ -95,10 +95,24 @@ class Heads:
     depth_spread: Tensor
     appearance: Tensor
 
+    @classmethod
+    def of(cls, logits: Tensor, space: Tensor, looks: Tensor) -> Heads:
+        """Return the heads from names (N, 1 + K, T), ``space`` (N, 11, T) and looks (N, E, t)."""
+        return cls(
+            logits=logits,
+            offset=space[:, 0:3],
+            spread=torch.clamp(space[:, 3], -4.0, 2.0),
+            size=torch.clamp(space[:, 4:7], -4.5, 2.0),
+            turn=space[:, 7:9],
+            depth=torch.clamp(space[:, 9] + 1.0, -1.6, 2.5),
+            depth_spread=torch.clamp(space[:, 10] - 1.0, -4.0, 1.0),
+            appearance=looks,
+        )
+
 
 def geometry_channels(
     depth: Tensor,  # (N, T) m, 0 = not measured
-    ray: Tensor,  # (N, T, 3) optical frame, z = 1
+    ray: Tensor,  # (T, 3) or (N, T, 3) optical frame, z = 1
     level_T_camera: Tensor,  # (N, 3, 3) rotation
     camera_height: Tensor,  # (N,) m above the floor
     heights: Tensor,  # (N,) 1 = that height is known
@@ -108,15 +122,15 @@ def geometry_channels(
     Direction of its ray in the level frame (3, unit), whether depth was measured, its logarithm,
     whether heights are known, the camera's height and the token's.
     """
-    direction = ray @ level_T_camera.transpose(1, 2)
-    length = torch.sqrt((ray * ray).sum(dim=2, keepdim=True))
+    length = torch.sqrt((ray * ray).sum(dim=-1))  # (T,) or (N, T)
+    direction = level_T_camera @ (ray / length[..., None]).transpose(-1, -2)  # (N, 3, T)
     there = (depth > 0).to(depth.dtype)
     near = torch.log(torch.clamp(depth, min=LEAST_DEPTH_M)) * there
     known = heights[:, None].expand_as(depth)
     floor = camera_height[:, None] * known
-    above = (floor + depth * direction[:, :, 2]) * there * known
+    above = (floor + depth * length * direction[:, 2]) * there * known
     rest = torch.stack([there, near, known, floor, above], dim=1)
-    return torch.cat([(direction / length).transpose(1, 2), rest], dim=1)
+    return torch.cat([direction, rest], dim=1)
 
 
 def _convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -150,7 +164,10 @@ class Trunk(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return features (N, C, H/8, W/8) of pictures (N, 3, H, W) in 0..1."""
-        x = self.first(2.0 * picture - 1.0)
+        return self.later(self.first(2.0 * picture - 1.0))
+
+    def later(self, x: Tensor) -> Tensor:
+        """Return features (N, C, H/8, W/8) of what ``first`` says, (N, C, H/2, W/2)."""
         return self.fourth(self.third(self.second(x)))
 
     def appearance(self, features: Tensor) -> Tensor:
@@ -191,31 +208,29 @@ class SpatialNet(nn.Module):
             picture: (N, 3, H, W) in 0..1.
             geometry: (N, GEOMETRY, T).
         """
+        return self.placed(self.trunk(picture), geometry)
+
+    def placed(self, seen: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what ``features`` does, of trunk features (N, C, H/8, W/8)."""
         rows, columns = self.config.grid
-        seen = self.trunk(picture)
         placed = self.geometry(geometry.reshape(len(geometry), GEOMETRY, rows, columns))
         fine = self.join(seen + placed)
         coarse = self.deep(self.down(fine))
-        high, wide = self.config.coarse_grid
-        around = nnf.interpolate(self.around(coarse), scale_factor=2.0, mode='nearest')
-        return seen, fine, coarse + around[:, :, :high, :wide]
+        around = nnf.interpolate(self.around(coarse), size=self.config.coarse_grid, mode='nearest')
+        return seen, fine, coarse + around
 
     def heads(self, seen: Tensor, fine: Tensor, coarse: Tensor) -> Heads:
         """Return what all heads say; arguments as ``features`` returns them, after the blocks."""
-        wide = nnf.interpolate(self.wide(coarse), scale_factor=2.0, mode='nearest')
-        merged = self.merge(fine + wide)
+        merged = self.merged(fine, coarse)
         semantic = self.semantic(merged).flatten(2).transpose(1, 2)
         space = self.space(merged).flatten(2).float()
-        return Heads(
-            logits=self.names(semantic).transpose(1, 2).float(),
-            offset=space[:, 0:3],
-            spread=torch.clamp(space[:, 3], -4.0, 2.0),
-            size=torch.clamp(space[:, 4:7], -4.5, 2.0),
-            turn=space[:, 7:9],
-            depth=torch.clamp(space[:, 9] + 1.0, -1.6, 2.5),
-            depth_spread=torch.clamp(space[:, 10] - 1.0, -4.0, 1.0),
-            appearance=self.trunk.appearance(seen).flatten(2),
-        )
+        logits = self.names(semantic).transpose(1, 2).float()
+        return Heads.of(logits, space, self.trunk.appearance(seen).flatten(2))
+
+    def merged(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Return what the heads speak from, (N, C, h, w)."""
+        wide = nnf.interpolate(self.wide(coarse), scale_factor=2.0, mode='nearest')
+        return self.merge(fine + wide)
 
     def forward(self, picture: Tensor, geometry: Tensor) -> Heads:
         """Return what is said of N frames that have nothing to do with each other (stage 1)."""

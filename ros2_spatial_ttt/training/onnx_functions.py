@@ -18,6 +18,7 @@ from typing import Any
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from onnx_ir.passes.common import DeduplicateInitializersPass
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.training.layers import DOMAIN
@@ -87,6 +88,8 @@ def export_graph(
         verbose=False,
     )
     assert program is not None
+    # Blocks hold equal tables; a graph needs them once.
+    DeduplicateInitializersPass(size_limit=1 << 20)(program.model)
     model = program.model_proto
     model.functions.extend(_function_of(part) for part in parts)
     if parts and not any(entry.domain == DOMAIN for entry in model.opset_import):

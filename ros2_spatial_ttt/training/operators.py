@@ -22,7 +22,16 @@ from ros2_spatial_ttt.training.field_layers import FieldRule, FieldUpdate
 from ros2_spatial_ttt.training.layers import CustomLayer, FastWeightUpdate, SpatioTemporalConv
 from ros2_spatial_ttt.training.onnx_functions import CustomPart, export_graph
 
-__all__ = ['SIZES', 'Ceilings', 'Operator', 'Size', 'measured_ceilings', 'operators']
+__all__ = [
+    'SIZES',
+    'Ceilings',
+    'Operator',
+    'Run',
+    'Size',
+    'measured_ceilings',
+    'operators',
+    'repeated',
+]
 
 Run = Callable[[int], None]
 
@@ -94,7 +103,7 @@ class Operator:
         ways = {'eager': body, 'compiled': torch.compile(body)}
         if device == 'cuda':
             ways['graph'] = torch.compile(body, mode='reduce-overhead')
-        return {name: _repeated(function, arguments, device) for name, function in ways.items()}
+        return {name: repeated(function, arguments, device) for name, function in ways.items()}
 
 
 @dataclass(frozen=True)
@@ -136,13 +145,15 @@ def measured_ceilings(device: str) -> Ceilings:
     tflops = {}
     for name, dtype in types.items():
         a = torch.rand(edge, edge, device=device, dtype=dtype)
-        tflops[name] = 2e-12 * edge**3 / _seconds(_repeated(torch.mm, [a, a], device))
+        tflops[name] = 2e-12 * edge**3 / _seconds(repeated(torch.mm, [a, a], device))
     block = torch.rand(megabytes * 250_000, device=device)
-    copy = _repeated(lambda source: source.clone(), [block], device)
+    copy = repeated(lambda source: source.clone(), [block], device)
     return Ceilings(tflops, 2e-9 * block.nbytes / _seconds(copy))
 
 
-def _repeated(function: Callable[..., object], arguments: list[Tensor], device: str) -> Run:
+def repeated(function: Callable[..., object], arguments: list[Tensor], device: str) -> Run:
+    """Return how a function runs so many times on a device, until all is done."""
+
     def run(times: int) -> None:
         with torch.no_grad():
             for _ in range(times):

@@ -71,7 +71,7 @@ def test_work_and_traffic_are_those_of_the_sizes():
 
 
 def test_results_are_rates_of_the_median_time(tiny):
-    results = kernels._rated('x', lambda times: None, 0.01, tiny['field_update'])
+    results = kernels.rated('x', lambda times: None, 0.01, tiny['field_update'])
     assert set(results) == {'x_ms', 'x_tflops', 'x_gbs'}
     ratio = tiny['field_update'].flops / tiny['field_update'].bytes
     assert results['x_tflops'] / results['x_gbs'] == pytest.approx(ratio / 1e3)

@@ -16,7 +16,7 @@ pytest.importorskip('onnxruntime')
 
 import tiny_network as tiny
 
-from ros2_spatial_ttt.memory.measure import Perception
+from ros2_spatial_ttt.memory.measure import Perception, encode_chunk
 from ros2_spatial_ttt.memory.preprocess import CameraTokens
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.types import Region
@@ -134,3 +134,27 @@ def test_percepts_say_what_the_memory_sees(make, feed, tour):
     for index, tile in seen.items():
         if tile.votes:
             assert np.allclose(tile.votes.weight, told[index].votes.weight, atol=1e-3)
+
+
+@pytest.mark.parametrize('floor', [True, False])
+def test_the_height_of_the_map_counts_only_where_its_floor_is_known(make, tour, floor):
+    """A map whose z = 0 is not the floor may be lifted: the network sees the same."""
+    memory = make()
+    camera = CameraTokens(tour[0].intrinsics, memory.manifest, depth_max_m=8.0)
+    chunk = [camera.prepare(frame) for frame in tour[:8]]
+    lift = np.eye(4)
+    lift[2, 3] = 3.0
+    lifted = [replace(frame, map_T_camera=lift @ frame.map_T_camera) for frame in chunk]
+    first = memory.runtime.initial_state()
+    low, high = (
+        encode_chunk(memory.runtime, frames, first, floor=floor)[0].tokens.names
+        for frames in (chunk, lifted)
+    )
+    assert np.array_equal(low, high) != floor
+
+
+def test_a_memory_without_a_floor_tells_the_network_so(make, feed, tour):
+    known = feed(make(chunk__flush_s=60.0), tour[:8])
+    unknown = feed(make(chunk__flush_s=60.0, floor_at_zero=False), tour[:8])
+    states = [m.state.backbones[tour[0].camera]['block0.keys'] for m in (known, unknown)]
+    assert not np.array_equal(*states)

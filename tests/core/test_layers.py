@@ -294,8 +294,9 @@ def attend(attention, qkv, seen, cache, counts):
     dtype = qkv.dtype
     frame_valid = mask(*counts, dtype=dtype)
     flags = torch.cat([seen.to(dtype), frame_valid], dim=1)
+    pooled = (attention.pool @ qkv)[..., WIDTH:]
     with torch.no_grad():
-        return attention(qkv, flags, frame_valid, cache)
+        return attention(qkv[..., :WIDTH], pooled, flags, frame_valid, cache)
 
 
 def attention_inputs(rng, grid, cells, *, frames: int = FRAMES, batch: int = 1):

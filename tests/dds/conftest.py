@@ -33,6 +33,7 @@ os.environ.update(
     ROS_AUTOMATIC_DISCOVERY_RANGE='SYSTEM_DEFAULT',
 )
 WIDTH, HEIGHT = 160, 120
+NODE = (sys.executable, '-m', 'ros2_spatial_ttt.ros.node')
 NUMBERS = itertools.count()
 
 BASE_PARAMETERS = {
@@ -69,7 +70,7 @@ Camera, Peer = beside('camera').Camera, beside('peer').Peer
 class NodeProcess:
     """A running /spatial_memory process, in a namespace of its own."""
 
-    def __init__(self, peer, parameters, folder, *, namespace):
+    def __init__(self, peer, parameters, folder, *, namespace, program=NODE):
         from spatial_ttt.msg import MemoryStatus
 
         self.peer = peer
@@ -86,7 +87,7 @@ class NodeProcess:
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': given}}), encoding='utf-8')
         with open(self.log_path, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', 'ros2_spatial_ttt.ros.node', '--ros-args']
+                [*program, '--ros-args']
                 + ['--params-file', str(file), '-r', f'__ns:=/{namespace}'],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -306,10 +307,10 @@ def starting(peer, folders):
     """Give a function that starts node processes with parameters, and end them afterwards."""
     with ExitStack() as stack:
 
-        def start(**parameters):
+        def start(program=NODE, **parameters):
             values = {key.replace('__', '.'): value for key, value in parameters.items()}
-            folder = folders.mktemp('node')
-            node = NodeProcess(peer, values, folder, namespace=f'test{next(NUMBERS)}')
+            folder, name = folders.mktemp('node'), f'test{next(NUMBERS)}'
+            node = NodeProcess(peer, values, folder, namespace=name, program=program)
             stack.callback(node.close)
             return node
 

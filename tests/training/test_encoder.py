@@ -19,6 +19,7 @@ from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.training import encoder as encoder_module
 from ros2_spatial_ttt.training.batches import HomeShelf, make_batch
 from ros2_spatial_ttt.training.encoder import load_encoder
+from ros2_spatial_ttt.training.export import network_of
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.scenes import home_path, save_home
 from ros2_spatial_ttt.training.settings import load_config
@@ -138,3 +139,10 @@ class _Maps(torch.nn.Module):
 
     def forward(self, picture):
         return [torch.nn.functional.avg_pool2d(picture, stride) for stride in (8, 16)]
+
+
+def test_export_refuses_a_network_with_another_trunk(begun, tmp_path):
+    training, _ = begun
+    training.save(tmp_path / 'last.safetensors')
+    with pytest.raises(ConfigError, match=r"encoder 'transformers:.*train again without encoder"):
+        network_of(tmp_path / 'last.safetensors')
