@@ -324,8 +324,11 @@ def export_untrained(
 
 
 def _provenance(header: dict[str, Any]) -> dict[str, Any]:
-    """Return what a checkpoint tells of its training."""
-    return {name: value for name, value in header.items() if name != 'state'}
+    """Return what a checkpoint tells of its training, without folders of the machine."""
+    told = {name: value for name, value in header.items() if name != 'state'}
+    start = Path(told['config']['start'])
+    told['config'] = {**told['config'], 'start': '/'.join(start.parts[-2:])}
+    return told
 
 
 def _plain(backbone: nn.Module | None) -> dict[str, Any]:

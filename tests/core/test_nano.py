@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.resources import model_directory
@@ -35,6 +37,13 @@ def test_it_says_what_it_said_when_it_was_exported() -> None:
 
     runtime = OrtRuntime(load_manifest(model_directory('nano')), threads=1)
     assert max(worst(runtime).values()) <= 1.0
+
+
+def test_it_tells_how_it_was_trained_and_no_folder_of_that_machine() -> None:
+    folder = model_directory('nano')
+    told = yaml.safe_load((folder / 'manifest.yaml').read_text(encoding='utf-8'))['provenance']
+    assert told['config']['stage'] == 'memory' and told['step'] == told['config']['steps']
+    assert not Path(told['config']['start']).is_absolute()
 
 
 @pytest.mark.parametrize('kind', [QueryType.LOCATE, QueryType.COUNT, QueryType.EXISTS])
