@@ -209,7 +209,7 @@ class ReadConfig:
         high=1.0,
     )
     found_threshold: float = parameter(
-        0.4, 'Confidence above which a thing counts as found.', low=0.0, high=1.0
+        0.3, 'Confidence above which a thing counts as found.', low=0.0, high=1.0
     )
     separation_m: float = parameter(
         0.5, 'Two answers closer than this are one place.', unit='m', low=0.05, high=10.0
