@@ -20,6 +20,7 @@ from ros2_spatial_ttt.training.model import Heads
 __all__ = ['LossWeights', 'Targets', 'appearance_loss', 'dense_losses', 'laplace']
 
 BACKGROUND_WEIGHT = 0.25
+MOST_WEIGHT = 5.0  # of the one token of a thing
 TEMPERATURE = 0.07
 SAME_PLACE_M, OTHER_PLACE_M = 0.12, 0.5
 
@@ -132,11 +133,15 @@ def appearance_loss(
 
 
 def _per_thing(thing: Tensor, there: Tensor) -> Tensor:
-    """Return a weight (N, T) by which a thing of n tokens counts as much as sqrt(n) of them."""
+    """Return a weight (N, T) by which a thing of n tokens counts as much as n^(1/4) of them.
+
+    Large things are hardly ever missed and small ones often, so a thing counts nearly alike
+    whatever it covers.
+    """
     count = torch.zeros(len(thing), int(thing.max()) + 1, device=thing.device)
     count.scatter_add_(1, thing, torch.ones_like(thing, dtype=count.dtype))
     tokens = torch.gather(count, 1, thing).clamp(min=1.0)
-    return torch.where(there, 4.0 / torch.sqrt(tokens), torch.ones_like(tokens))
+    return torch.where(there, MOST_WEIGHT * tokens**-0.75, torch.ones_like(tokens))
 
 
 def _used_depth(heads: Heads, truth: Targets) -> Tensor:

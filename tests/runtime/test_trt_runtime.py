@@ -226,3 +226,21 @@ def test_too_little_memory_is_an_error_with_a_remedy(manifest, shared):
     small = FakeDriver(capacity=1 << 20)
     with pytest.raises(DeviceError, match='OUT_OF_MEMORY; the GPU has too little free memory'):
         TrtRuntime(manifest, Gpu(small, 0), shared[1], name='tensorrt')
+
+
+def test_memory_that_runs_out_in_mid_stream_costs_one_chunk(trt, ort, driver, chunks):
+    state = trt.encode(chunks[0], trt.initial_state())[1]
+    room, driver.capacity = driver.capacity, 0  # another program took what was free
+    held = [state]
+    try:
+        with pytest.raises(DeviceError, match='OUT_OF_MEMORY; the GPU has too little free memory'):
+            while len(held) < 20:  # more cameras than there is memory for
+                held.append(trt.encode(chunks[1], state)[1])
+        # The camera that was there before goes on in the blocks that it has.
+        del held[1:]
+        gc.collect()
+        again = trt.encode(chunks[1], state)[1]
+    finally:
+        driver.capacity = room
+    expected = ort.encode(chunks[1], ort.encode(chunks[0], ort.initial_state())[1])[1]
+    assert equal(dict(again), dict(expected))
