@@ -33,7 +33,10 @@ from ros2_spatial_ttt.training.untrained import field_frequencies
 # Graphs whose size goes with the tokens; the fields are solved in float32.
 TOKEN_GRAPHS = ('update', 'embed')
 
-__all__ = ['Artefact', 'frequencies', 'write_artefact']
+# What people write of a model: it stays when the model is exported again.
+CARD = 'README.md'
+
+__all__ = ['Artefact', 'frequencies', 'require_replaceable', 'write_artefact']
 
 
 @dataclass(frozen=True)
@@ -69,28 +72,76 @@ def frequencies(field: FieldConfig, seed: int) -> dict[str, NDArray]:
     }
 
 
+def require_replaceable(folder: Path) -> None:
+    """Raise ConfigError unless a model may be written there: nothing else is ever replaced."""
+    if folder.is_dir():
+        names = sorted(path.name for path in folder.iterdir())
+        if not names or _is_model(folder):
+            return
+        got = f'a folder that holds {names[0]!r}' + (
+            f' and {len(names) - 1} more' * (len(names) > 1)
+        )
+    elif folder.exists():
+        got = 'a file'
+    else:
+        return
+    raise ConfigError(
+        f'--out {folder}: expected no folder, an empty one or a model folder, which is replaced, '
+        f'got {got}; choose another folder, or empty this one'
+    )
+
+
 def write_artefact(folder: Path, artefact: Artefact) -> None:
     """Write a complete model folder, or nothing: it is made aside and moved into place.
 
+    A model that is there is replaced whole; its card (README.md) is kept.
+
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, or holds something else than a model.
     """
+    require_replaceable(folder)
+    place = folder.resolve()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix='.export-', dir=folder.parent))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix='.export-', dir=place.parent))
     except OSError as error:
         raise ConfigError(
             f'--out {folder}: cannot be written ({error}); choose another folder'
         ) from error
     try:
-        _fill(aside, artefact)
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.chmod(0o755)
-        for path in aside.iterdir():
+        made = aside / 'model'
+        made.mkdir()
+        _fill(made, artefact)
+        if (place / CARD).is_file():
+            shutil.copy(place / CARD, made)
+        made.chmod(0o755)
+        for path in made.iterdir():
             path.chmod(0o644)
-        aside.rename(folder)
+        _put(made, place, aside / 'replaced')
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_model(folder: Path) -> bool:
+    """Return whether a folder has the manifest of a model, of whatever version."""
+    try:
+        manifest = yaml.safe_load((folder / 'manifest.yaml').read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(manifest, dict) and 'artefact_version' in manifest
+
+
+def _put(made: Path, place: Path, replaced: Path) -> None:
+    """Move a folder into place; what was there goes to ``replaced``, or back if that fails."""
+    there = place.exists()
+    if there:
+        place.rename(replaced)
+    try:
+        made.rename(place)
+    except OSError:
+        if there:
+            replaced.rename(place)
+        raise
 
 
 def _fill(folder: Path, artefact: Artefact) -> None:

@@ -26,12 +26,13 @@ from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.ort import OrtRuntime
 from ros2_spatial_ttt.runtime.parity import worst
-from ros2_spatial_ttt.training.artefact import Artefact, frequencies, write_artefact
-from ros2_spatial_ttt.training.backbone import (
-    DECAY_MAX,
-    STEPS,
-    HybridBackbone,
+from ros2_spatial_ttt.training.artefact import (
+    Artefact,
+    frequencies,
+    require_replaceable,
+    write_artefact,
 )
+from ros2_spatial_ttt.training.backbone import DECAY_MAX, STEPS, HybridBackbone
 from ros2_spatial_ttt.training.calibration import found_score, whiten
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint
 from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder, folded
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
             f'--opset {args.opset}: expected {OPSET}, the one that ONNX Runtime and TensorRT 10 '
             'both take and that the parity tests cover; leave the option out'
         )
+    require_replaceable(args.out)  # before minutes of work
     if args.checkpoint:
         net, header = network_of(args.checkpoint)
         calibration = load_calibration(args.calibration) if args.calibration else Calibration()
