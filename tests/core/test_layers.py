@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip('torch')
 
+import layer_inputs
 import torch
 import torch.nn.functional as nnf
+from layer_inputs import CHANNELS, FRAMES, GRIDS, HEADS, INNER, VALID, WIDTH, conv_inputs
 
 from ros2_spatial_ttt.memory import oracle_layers as oracle
 from ros2_spatial_ttt.memory.oracle_layers import LayerSizes
@@ -25,12 +27,6 @@ from ros2_spatial_ttt.training.layers import (
 
 pytestmark = pytest.mark.torch
 
-FRAMES, HEADS, CHANNELS = 8, 2, 6  # CHANNELS of a head
-WIDTH = HEADS * CHANNELS
-INNER = 2 * CHANNELS
-VALID = (0, 1, 7, 8)
-# Token grids of T = 1, 63, 64, 65 with the cells of the attention.
-GRIDS = {1: ((1, 1), (1, 1)), 63: ((7, 9), (1, 3)), 64: ((8, 8), (4, 2)), 65: ((5, 13), (5, 1))}
 # Both sides count in float64, so only the order of sums differs.
 EXACT = {'rtol': 1e-9, 'atol': 1e-11}
 # float32 against float64: rounding errors of 6e-8 times a few dozen sums.
@@ -65,56 +61,24 @@ def assert_equal(got: torch.Tensor, expected: np.ndarray, tolerance) -> None:
     np.testing.assert_allclose(got.double().numpy(), expected, **tolerance)
 
 
-class Written:
-    """Random inputs of a fast-weight update as numpy, without batch."""
+class Written(layer_inputs.Written):
+    """Random inputs of a fast-weight update, and the layer in torch."""
 
-    def __init__(self, rng, tokens: int) -> None:
-        shapes = ((INNER, CHANNELS), (CHANNELS, INNER), (INNER, CHANNELS))
-        self.initial = [rng.standard_normal((HEADS, *s)) / np.sqrt(s[1]) for s in shapes]
-        self.weights = [w + 0.1 * rng.standard_normal(w.shape) for w in self.initial]
-        self.momenta = [0.1 * rng.standard_normal(w.shape) for w in self.initial]
-        key, value = rng.standard_normal((2, HEADS, FRAMES * tokens, CHANNELS))
-        self.key, self.value = key / np.linalg.norm(key, axis=2, keepdims=True), value
-        self.rates = rng.uniform(0.0, 2.0, (HEADS, FRAMES * tokens, 3)) / (FRAMES * tokens)
-        self.gate = rng.uniform(size=(HEADS, FRAMES * tokens))
-        self.step, self.decay = np.array([0.3, 1.2]), np.array([0.01, 0.2])
-
-    def update(self, rule: str, valid: int, dtype) -> list[torch.Tensor]:
-        """Run the layer in torch; w0, w1, w2, m0, m1, m2 with batch 1."""
+    def inputs(self, valid: int, dtype) -> list[torch.Tensor]:
+        """Return the layer's arguments with batch 1."""
         batched = (*self.weights, *self.momenta)
         alone = (self.key, self.value, self.rates, self.gate)
-        return FastWeightUpdate(rule)(
+        return [
             *(tensor[None] for tensor in tensors(dtype, *batched)),
             *tensors(dtype, *self.initial),
             *(tensor[None] for tensor in tensors(dtype, *alone)),
             *tensors(dtype, self.step, self.decay),
             mask(valid, dtype=dtype),
-        )
+        ]
 
-    def reference(self, rule: str, valid: int) -> list[np.ndarray]:
-        weights, momenta = oracle.fast_weight_update(
-            tuple(self.weights),
-            tuple(self.momenta),
-            tuple(self.initial),
-            self.key,
-            self.value,
-            self.rates,
-            self.gate,
-            step=self.step,
-            decay=self.decay,
-            rule=rule,
-            valid=valid,
-            frames=FRAMES,
-        )
-        return [*weights, *momenta]
-
-
-def conv_inputs(rng, grid, *, batch: int = 1):
-    count = grid[0] * grid[1]
-    tokens = rng.standard_normal((batch, FRAMES, count, 3 * WIDTH))
-    tail = rng.standard_normal((batch, 2, count, 3 * WIDTH))
-    kernel = rng.standard_normal((3, 3 * WIDTH, 1, 3, 3)) / 5.0
-    return tokens, tail, kernel, rng.standard_normal(3 * WIDTH)
+    def update(self, rule: str, valid: int, dtype) -> list[torch.Tensor]:
+        """Run the layer in torch; w0, w1, w2, m0, m1, m2 with batch 1."""
+        return FastWeightUpdate(rule)(*self.inputs(valid, dtype))
 
 
 def test_convolution_equals_the_token_loop(rng, grid_and_cells, valid, precision):
@@ -177,6 +141,26 @@ def test_a_chunk_without_frames_changes_no_bit(rng, rule):
     before = tensors(torch.float32, *written.weights, *written.momenta)
     for old, new in zip(before, written.update(rule, 0, torch.float32), strict=True):
         assert torch.equal(old, new[0])
+
+
+@pytest.mark.parametrize('rule', UPDATE_RULES)
+def test_update_of_a_batch_equals_that_of_its_members(rng, rule):
+    """Streams of 0, 1, 7 and 8 real frames side by side."""
+    streams = [Written(rng, 5) for _ in VALID]
+    for stream in streams:
+        stream.initial = streams[0].initial
+    inputs = [
+        stream.inputs(valid, torch.float64) for stream, valid in zip(streams, VALID, strict=True)
+    ]
+    shared = ('initial0', 'initial1', 'initial2', 'step', 'decay')
+    joined = [
+        own[0] if name in shared else torch.cat(own)
+        for name, own in zip(FastWeightUpdate.inputs, zip(*inputs, strict=True), strict=True)
+    ]
+    together = FastWeightUpdate(rule)(*joined)
+    for number, own in enumerate(inputs):
+        for have, want in zip(together, FastWeightUpdate(rule)(*own), strict=True):
+            torch.testing.assert_close(have[number], want[0], **EXACT)
 
 
 @pytest.mark.parametrize('rule', UPDATE_RULES)

@@ -42,6 +42,15 @@ TOLERANCE = {
     # 1 minus a cosine near 1.
     'tokens/surprise': 1e-4,
 }
+# Largest error of a state after 100 chunks, over its largest number. Measured: 1e-6 at most.
+CHAINED = {
+    # 0 or 1.
+    'seen': 0.0,
+    # What the newest frames say, over a dozen layers whose fast weights differ by rounding.
+    **dict.fromkeys(('prediction', 'keys', 'values', 'tail'), 3e-6),
+    # Decay and row lengths keep what each chunk's sums round from adding up.
+    **dict.fromkeys(('w0', 'w1', 'w2', 'm0', 'm1', 'm2'), 5e-6),
+}
 
 
 @pytest.fixture(scope='module')
@@ -115,13 +124,14 @@ def test_a_stream_of_whole_and_partial_chunks_equals_the_float64_form(form, refe
 
 
 def test_states_after_a_hundred_chunks_equal_the_float64_form(form, reference):
-    """Row lengths and decay keep the fast weights bounded, so rounding errors do not grow."""
     state, exact = form.initial_state(), reference.initial_state()
     for number in range(100):
         chunk = tiny.chunk_of(number, VALID[number % len(VALID)])
         state, exact = form.encode(chunk, state)[1], reference.encode(chunk, exact)[1]
     for name, want in exact.items():
-        assert np.abs(state[name] - want).max() <= 2e-3 * max(np.abs(want).max(), 1.0), name
+        error = np.abs(state[name] - want).max() / np.abs(want).max()
+        bound = CHAINED[name.rpartition('.')[2]]
+        assert error <= bound, f'{name}: {error:.2g}, at most {bound:.2g}'
     moved = reference.initial_state()
     assert np.abs(exact['block0.w0'] - moved['block0.w0']).max() > 0.05, 'nothing was written'
 

@@ -17,8 +17,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 import onnx
-import onnxruntime
-from onnx import TensorProto, helper
+from onnx_bodies import functions, run_body
 from trt_plugins.build_libraries import PLUGINS, ROOT
 from trt_plugins.comparing import assert_near, prefix_mask
 
@@ -34,26 +33,6 @@ MODELS = sorted((ROOT / 'models').glob('*/*.onnx'))
 BOTH_FLOAT = 2e-5
 # The constants that bodies hold and names do not tell.
 BODY_RULE = {'ridge': 1.0, 'decay': 1.0, 'mass_max': 60.0, 'weight_min': 0.02, 'steps': 6}
-
-
-def functions(path) -> dict[str, onnx.FunctionProto]:
-    return {function.name: function for function in onnx.load(path).functions}
-
-
-def run_body(function: onnx.FunctionProto, inputs: dict) -> list[np.ndarray]:
-    """Return the outputs of a local function for float arrays by formal name."""
-    names = [formal.rpartition('.')[2] for formal in function.input]
-    outputs = [formal.rpartition('.')[2] for formal in function.output]
-    graph = helper.make_graph(
-        [helper.make_node(function.name, names, outputs, domain=function.domain)],
-        'call',
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, inputs[n].shape) for n in names],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
-    )
-    imports = [helper.make_opsetid('', 18), helper.make_opsetid(function.domain, 1)]
-    model = helper.make_model(graph, opset_imports=imports, functions=[function], ir_version=9)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    return session.run(outputs, {name: inputs[name] for name in names})
 
 
 @pytest.mark.parametrize('path', MODELS, ids=lambda path: f'{path.parent.name}/{path.stem}')
