@@ -201,7 +201,7 @@ def _train_config(path: Path, values: dict[str, Any]) -> TrainConfig:
     size = {name: values['scenes'][name] for name in ('width', 'height') if 'scenes' in values}
     try:
         return TrainConfig(
-            preset=values['preset'],
+            preset=values.get('preset'),  # type: ignore[arg-type]  # checked there
             scenes=SceneOptions(**size),
             backbone=values.get('backbone', {}),
         )
@@ -328,7 +328,7 @@ def export_untrained(
 def _provenance(header: dict[str, Any]) -> dict[str, Any]:
     """Return what a checkpoint tells of its training, without folders of the machine."""
     told = {name: value for name, value in header.items() if name != 'state'}
-    start = Path(told['config']['start'])
+    start = Path(told['config'].get('start', ''))
     told['config'] = {**told['config'], 'start': '/'.join(start.parts[-2:])}
     return told
 

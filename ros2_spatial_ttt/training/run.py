@@ -162,7 +162,7 @@ class Run:
             weights = blocks | unfolded(self.config.model, folded, batches)
         else:
             tensors, header = load_checkpoint(path)
-            _require_equal(path, 'preset', self.config.preset, header['config']['preset'])
+            _require_equal(path, 'preset', self.config.preset, header['config'].get('preset'))
             labels = list(self.config.model.labels)
             _require_equal(path, 'labels', labels, header.get('labels', labels))
             weights = _part(tensors, 'average.')

@@ -134,7 +134,8 @@ def checkpoint(tmp_path):
     def write(weights, **header):
         path = tmp_path / 'last.safetensors'
         tensors = {f'average.{name}': value for name, value in weights.items()}
-        save_checkpoint(path, tensors, {'config': {'preset': 'nano'}, **header})
+        whole = {'config': {'preset': 'nano'}, 'step': 1, 'skipped': 0, **header}
+        save_checkpoint(path, tensors, whole)
         return path
 
     return write
@@ -155,6 +156,8 @@ def test_a_checkpoint_of_another_config_is_refused(checkpoint):
         network_of(checkpoint({'x': torch.zeros(1)}))
     with pytest.raises(ConfigError, match='preset: expected one of'):
         network_of(checkpoint({'x': torch.zeros(1)}, config={'preset': 'giant'}))
+    with pytest.raises(ConfigError, match='preset: expected str, got None'):
+        network_of(checkpoint({'x': torch.zeros(1)}, config={}))
 
 
 def test_weights_that_are_not_finite_are_refused(checkpoint):

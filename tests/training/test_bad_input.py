@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,12 @@ from toy_clips import SIZE, tiny_config, toy_folder, toy_home
 
 from ros2_spatial_ttt.cli import main
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoint
+from ros2_spatial_ttt.training.checkpoint import (
+    FORMAT,
+    _digest,
+    load_checkpoint,
+    save_checkpoint,
+)
 from ros2_spatial_ttt.training.data import ClipOptions, make_clip
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.scenes import home_path, load_home, save_home
@@ -62,6 +68,13 @@ def test_a_start_of_another_preset_is_refused(saved, config):
     )
 
 
+def test_a_start_that_does_not_tell_its_preset_is_refused(saved):
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    save_checkpoint(path, tensors, {**header, 'config': {}})
+    assert "preset: expected 'tiny', got None" in refusal(training, path, start=True)
+
+
 def test_a_start_with_other_shapes_is_refused(saved, config):
     training, path = saved
     tensors, header = load_checkpoint(path)
@@ -102,7 +115,65 @@ def test_another_kind_of_file_is_refused(saved):
 
     training, path = saved
     save_file({'a': torch.zeros(1)}, path)
-    assert "expected format 'spatial_ttt checkpoint 1', got None" in refusal(training, path)
+    assert "expected format 'spatial_ttt checkpoint 2', got None" in refusal(training, path)
+
+
+@pytest.mark.parametrize('place', [0.3, 0.6, 0.999])
+def test_one_wrong_bit_is_noticed(place, saved):
+    training, path = saved
+    data = bytearray(path.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], 'little')
+    # The lowest bit of a mantissa: the number stays finite and nearly the same.
+    data[begin + int(place * (len(data) - begin)) // 4 * 4] ^= 1
+    path.write_bytes(data)
+    for start in (False, True):
+        assert 'damaged (expected digest' in refusal(training, path, start=start)
+
+
+def test_a_wrong_digit_in_the_header_is_noticed(saved):
+    training, path = saved
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'\\"seed\\": 1', b'\\"seed\\": 2', 1))
+    assert path.read_bytes() != data
+    assert 'expected digest' in refusal(training, path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        ({'config': None}, "expected 'config' of type dict"),
+        ({'step': None}, "expected 'step' of type int"),
+        ({'skipped': 'none'}, "expected 'skipped' of type int"),
+    ],
+)
+def test_a_header_without_what_a_run_needs_is_refused(change, said, saved):
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    save_checkpoint(path, tensors, {**header, **change})
+    assert f'damaged (header: {said})' in refusal(training, path)
+
+
+@pytest.mark.parametrize('text', ['{"step": 3', '[1]', '7', None])
+def test_a_header_that_is_none_is_refused(text, saved):
+    """Signed with the digest of such a header, as another program might."""
+    from safetensors.torch import save_file
+
+    training, path = saved
+    digest = _digest({'a': torch.zeros(1)}, text or '')
+    metadata = {'format': FORMAT, 'digest': digest} | ({'header': text} if text else {})
+    save_file({'a': torch.zeros(1)}, path, metadata=metadata)
+    for start in (False, True):
+        assert 'half-written or damaged (' in refusal(training, path, start=start)
+
+
+def test_a_checkpoint_of_before_there_were_digests_is_refused(saved):
+    from safetensors.torch import save_file
+
+    training, path = saved
+    tensors, header = load_checkpoint(path)
+    metadata = {'format': 'spatial_ttt checkpoint 1', 'header': json.dumps(header)}
+    save_file(tensors, path, metadata=metadata)
+    assert "got 'spatial_ttt checkpoint 1'; give a checkpoint that" in refusal(training, path)
 
 
 @pytest.mark.parametrize('option', ['--out', '--clips'])
