@@ -26,7 +26,8 @@ from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.exam.report import markdown_table
 from ros2_spatial_ttt.exam.results import write_text
 from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
-from ros2_spatial_ttt.training.settings import TrainConfig
+from ros2_spatial_ttt.training.machine import require_writable
+from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 
 __all__ = ['MEMORY', 'NETWORK', 'add_arguments', 'run']
 
@@ -91,7 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run every variant that has no result yet; print a table and write ``ablation.json``."""
+    """Run every variant that has no result yet; print a table and write ``ablation.json``.
+
+    Raises:
+        ConfigError: an option, config or folder that cannot be used, or a command that failed.
+    """
     variants: dict[str, Any] = MEMORY if args.of == 'memory' else NETWORK
     chosen = [name.strip() for name in args.only.split(',') if name.strip()] or list(variants)
     unknown = sorted(set(chosen) - variants.keys())
@@ -103,6 +108,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f'--homes, --steps: expected at least 1 each, got {args.homes} and {args.steps}'
         )
+    require_writable(args.out, '--out')
+    if args.of == 'network':
+        _require_memory(args.config)
     found: dict[str, Scores] = {}
     for name in chosen:
         print(f'{name} …', flush=True)
@@ -117,6 +125,16 @@ def run(args: argparse.Namespace) -> int:
     write_text(args.out / args.of / 'ablation.md', table + '\n')
     print(table)
     return 0
+
+
+def _require_memory(path: Path) -> None:
+    """Raise ConfigError unless a file is a config of the stage that trains the blocks."""
+    stage = load_config(path).stage
+    if stage != 'memory':
+        raise ConfigError(
+            f"--config {path}: stage: expected 'memory', which trains the blocks, got {stage!r}; "
+            'give one such as config/train/nano_memory.yaml'
+        )
 
 
 def _examined(folder: Path, name: str, args: argparse.Namespace) -> dict[str, Scores]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.training.batches import Batch
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint, save_checkpoint
 from ros2_spatial_ttt.training.distributed import Ranks
@@ -154,17 +155,18 @@ class Run:
             batches: for the statistics of the batch norms, which an export does not keep.
 
         Raises:
-            ConfigError: it is no sound checkpoint or model, or one of another network.
+            ConfigError: it is no sound checkpoint, or one of another network or class table.
+            ModelError: the folder holds no sound model.
         """
         if path.is_dir():
+            self._require_labels(path, list(load_manifest(path).labels))
             folded = load_folded(path)
             blocks = {n: w for n, w in folded.items() if n.startswith('backbone.')}
             weights = blocks | unfolded(self.config.model, folded, batches)
         else:
             tensors, header = load_checkpoint(path)
             _require_equal(path, 'preset', self.config.preset, header['config'].get('preset'))
-            labels = list(self.config.model.labels)
-            _require_equal(path, 'labels', labels, header.get('labels', labels))
+            self._require_labels(path, header.get('labels'))
             weights = _part(tensors, 'average.')
         if self.config.stage == 'perception':
             weights = {n: w for n, w in weights.items() if not n.startswith('backbone.')}
@@ -232,8 +234,15 @@ class Run:
             old[name] = {**TrainConfig().to_dict()[name], **old[name]}
         for name, value in new.items():
             _require_equal(path, name, value, old[name])
+        self._require_labels(path, header.get('labels'))
+
+    def _require_labels(self, path: Path, got: Any) -> None:
         labels = list(self.config.model.labels)
-        _require_equal(path, 'labels', labels, header.get('labels', labels))
+        if got != labels:
+            raise ConfigError(
+                f'{path}: labels: expected {labels}, the class table of this version, got {got}; '
+                'give a checkpoint or model that was trained for these names'
+            )
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

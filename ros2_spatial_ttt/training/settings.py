@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.sim.world import TRAIN_SEEDS
 from ros2_spatial_ttt.training.backbone import BackboneConfig
 from ros2_spatial_ttt.training.losses import LossWeights
 from ros2_spatial_ttt.training.model import COARSE, PRESETS, ModelConfig
@@ -135,8 +136,15 @@ class TrainConfig:
         for name in ('steps', 'clips', 'frames', 'chunks', 'detach_every', 'save_every'):
             if getattr(self, name) < 1:
                 yield f'{name}: expected at least 1, got {getattr(self, name)}'
-        for name in ('homes', 'warmup', 'check_every', 'check_homes', 'trunk_rate'):
-            if getattr(self, name) < 0:
+        for name in (
+            'homes',
+            'warmup',
+            'check_every',
+            'check_homes',
+            'trunk_rate',
+            'weight_decay',
+        ):
+            if not getattr(self, name) >= 0:
                 yield f'{name}: expected at least 0, got {getattr(self, name)}'
         for name in ('rate', 'clip_norm'):
             if not getattr(self, name) > 0:
@@ -146,6 +154,23 @@ class TrainConfig:
                 yield f'{name}: expected 0..1, got {getattr(self, name)}'
         if not self.homes and not self.bags:
             yield 'homes, bags: expected homes or at least one recording to learn from, got none'
+        if not all(isinstance(bag, str) for bag in self.bags):
+            yield f'bags: expected a list of folders, got {list(self.bags)}'
+        yield from self._wrong_homes()
+
+    def _wrong_homes(self) -> Iterator[str]:
+        homes = range(self.first_home, self.first_home + self.homes)
+        if homes and not (homes[0] in TRAIN_SEEDS and homes[-1] in TRAIN_SEEDS):
+            yield (
+                f'first_home, homes: expected seeds within {TRAIN_SEEDS[0]}..{TRAIN_SEEDS[-1]}, '
+                f'as the others are for exams, got {homes[0]}..{homes[-1]}'
+            )
+        held = self.held_out
+        if range(max(homes.start, held.start), min(homes.stop, held.stop)):
+            yield (
+                f'first_home: expected no home that is held out ({held[0]}..{held[-1]}), '
+                f'got {homes[0]}..{homes[-1]}; begin at {held.stop} or later'
+            )
 
     def _wrong_sizes(self) -> Iterator[str]:
         sizes = (self.scenes.width, self.scenes.height)
@@ -195,6 +220,11 @@ def load_config(path: Path) -> TrainConfig:
         for name, kind in (('loss', LossWeights), ('scenes', SceneOptions)):
             if name in values:
                 values[name] = kind(**values[name])
-        return TrainConfig(**{**values, 'bags': tuple(values.get('bags', ()))})
+        bags = values.get('bags', [])
+        if not isinstance(bags, list):
+            raise ConfigError(
+                f'{path}: bags: expected a list of folders, got {bags!r}; write [{bags}]'
+            )
+        return TrainConfig(**{**values, 'bags': tuple(bags)})
     except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise ConfigError(f'{path}: not a valid training config ({error})') from error

@@ -44,11 +44,22 @@ def test_every_variant_of_the_network_changes_the_blocks() -> None:
         assert (blocks == BackboneConfig()) == (name == 'as shipped'), name
 
 
+CONFIGS = Path(__file__).resolve().parents[2] / 'config/train'
+
+
 @pytest.mark.parametrize(
     ('words', 'said'),
     [
         (('--of', 'memory', '--only', 'no luck'), "'no luck'] unknown"),
         (('--of', 'network'), '--of network needs --config and --start'),
+        (
+            ('--of', 'network', '--start', 'x', '--config', '/missing.yaml'),
+            '/missing.yaml: not a valid training config',
+        ),
+        (
+            ('--of', 'network', '--start', 'x', '--config', str(CONFIGS / 'smoke.yaml')),
+            "stage: expected 'memory', which trains the blocks, got 'perception'",
+        ),
     ],
 )
 def test_bad_input(
@@ -56,3 +67,13 @@ def test_bad_input(
 ) -> None:
     assert cli.main(['ablate', '--out', str(tmp_path), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('of', ['memory', 'network'])
+def test_a_folder_that_cannot_be_written(
+    of: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / 'file').write_text('here')
+    words = ['--config', str(CONFIGS / 'smoke_memory.yaml'), '--start', 'x']
+    assert cli.main(['ablate', '--of', of, '--out', str(tmp_path / 'file/x'), *words]) == 2
+    assert f'--out {tmp_path}/file/x: expected a folder' in capsys.readouterr().err

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,9 +29,10 @@ from ros2_spatial_ttt.training.checkpoint import (
 from ros2_spatial_ttt.training.data import ClipOptions, make_clip
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.scenes import home_path, load_home, save_home
-from ros2_spatial_ttt.training.settings import load_config
+from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 
 pytestmark = pytest.mark.torch
+NANO = Path(__file__).resolve().parents[2] / 'models/nano'
 
 
 @pytest.fixture
@@ -92,6 +95,16 @@ def test_a_checkpoint_of_another_class_table_is_refused(saved):
     save_checkpoint(path, tensors, {**header, 'labels': ['cat', 'dog']})
     for start in (False, True):
         assert "labels: expected ['chair'," in refusal(training, path, start=start)
+
+
+def test_a_model_of_another_class_table_is_no_start(tmp_path):
+    folder = tmp_path / 'model'
+    shutil.copytree(NANO, folder)
+    manifest = (folder / 'manifest.yaml').read_text(encoding='utf-8')
+    assert manifest.count('\n- chair\n') == 1
+    (folder / 'manifest.yaml').write_text(manifest.replace('\n- chair\n', '\n- throne\n'))
+    said = refusal(Run(TrainConfig()), folder, start=True)
+    assert "labels: expected ['chair'," in said and "got ['throne'," in said
 
 
 @pytest.mark.parametrize('share', [0.0, 0.001, 0.5, 0.99])

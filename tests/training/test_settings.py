@@ -43,6 +43,17 @@ def test_shipped_configs_are_valid(path):
         ('loss: {names: much}', "loss.names: expected float, got 'much'"),
         ('scenes: {frames: 2.5}', r'scenes.frames: expected int, got 2\.5'),
         ('steps: [', 'not a valid training config'),
+        ('weight_decay: -3.0', r'weight_decay: expected at least 0, got -3\.0'),
+        ('weight_decay: .nan', 'weight_decay: expected at least 0, got nan'),
+        ('bags: recordings/monday', "expected a list of folders, got 'recordings/monday'; write"),
+        ('bags: [monday, 2]', r"bags: expected a list of folders, got \['monday', 2\]"),
+        (
+            '{first_home: 0, homes: 5}',
+            r'no home that is held out \(0\.\.9\), got 0\.\.4; begin at 10',
+        ),
+        ('first_home: 9', r'no home that is held out \(0\.\.9\), got 9\.\.1408'),
+        ('{first_home: 99999, homes: 2}', r'seeds within 0\.\.99999.* got 99999\.\.100000'),
+        ('first_home: -1', r'seeds within 0\.\.99999.* got -1\.\.1398'),
         ('- 1', 'not a valid training config'),
     ],
 )
@@ -56,6 +67,13 @@ def test_a_config_that_cannot_be_is_refused(text, message, tmp_path):
 def test_a_config_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r'nowhere\.yaml'):
         load_config(tmp_path / 'nowhere.yaml')
+
+
+@pytest.mark.parametrize('text', ['first_home: 10', '{first_home: 0, check_every: 0}'])
+def test_homes_beside_those_that_are_held_out_are_taken(text, tmp_path):
+    path = tmp_path / 'config.yaml'
+    path.write_text(text, encoding='utf-8')
+    assert load_config(path).homes == 1400
 
 
 def test_every_violation_is_listed():
