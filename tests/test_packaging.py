@@ -131,6 +131,23 @@ def test_executables_are_installed():
         assert os.access(folder / name, os.X_OK), f'{folder / name} is not executable'
 
 
+@pytest.mark.ros
+def test_a_sourced_workspace_has_the_command_line_on_its_path(tmp_path):
+    prefix = Path(importlib.import_module('spatial_ttt').__file__)
+    setup = next(p / 'setup.bash' for p in prefix.parents if (p / 'setup.bash').is_file())
+    done = subprocess.run(
+        ['bash', '-c', '. "$1" && command -v spatial-ttt && spatial-ttt --help', 'bash', setup],
+        cwd=tmp_path,
+        # As in a new shell: nothing of this environment helps to find it.
+        env={'PATH': '/usr/bin:/bin', 'HOME': str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    where, _, usage = done.stdout.partition('\n')
+    assert Path(where).is_relative_to(setup.parent) and 'build-engine' in usage
+
+
 def test_wheel_carries_data_version_and_command(wheel, version):
     assert wheel.name.startswith(f'ros2_spatial_ttt-{version}-')
     names = zipfile.ZipFile(wheel).namelist()
