@@ -58,6 +58,7 @@ NETWORK: dict[str, dict[str, Any]] = {
     'no anchors': {'use_anchors': False},
     'rule gd': {'update_rule': 'gd'},
     'rule muon': {'update_rule': 'muon'},
+    'rule curvature': {'update_rule': 'curvature'},
 }
 SCORES = (
     'locate.recall_at_0.5m',

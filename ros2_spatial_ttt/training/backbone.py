@@ -17,6 +17,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.training.attention import WindowAttention, pooling_matrix
+from ros2_spatial_ttt.training.curvature import CurvatureUpdate
 from ros2_spatial_ttt.training.layers import (
     UPDATE_RULES,
     FastWeightUpdate,
@@ -28,14 +29,15 @@ from ros2_spatial_ttt.training.layers import (
     rms_normalised,
 )
 
-__all__ = ['DECAY_MAX', 'STEPS', 'BackboneConfig', 'HybridBackbone', 'HybridBlock']
+__all__ = ['DECAY_MAX', 'RULES', 'STEPS', 'BackboneConfig', 'HybridBackbone', 'HybridBlock']
 
 # First steps of the update, which keep what is written over tens of chunks (docs/LOG.md): momentum
-# of gate 1/2 doubles a gradient, Muon's direction has a fixed size.
-STEPS = {'gd': 2.0, 'momentum': 1.0, 'muon': 0.1}
+# of gate 1/2 doubles a gradient, Muon's direction has a fixed size, that of curvature is the
+# reciprocal of a ridge on features of length 0.1.
+STEPS = {'gd': 2.0, 'momentum': 1.0, 'muon': 0.1, 'curvature': 100.0}
+RULES = (*UPDATE_RULES, 'curvature')  # the last is for training only
 DECAY_MAX = 0.2  # per chunk, towards the initial weights
 ANCHOR_EVERY = 4
-FAST_STATE = ('w0', 'w1', 'w2', 'm0', 'm1', 'm2')
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class BackboneConfig:
         heads: of attention and of fast weights alike.
         inner_ratio: m / e of the fast weights. mlp_ratio: of the block's MLP.
         window: W, with the frame itself. sinks: learned keys per head.
-        update_rule: gd, momentum or muon.
+        update_rule: one of ``RULES``.
         rate: the sum over a full chunk of a fresh layer's rates.
         use_conv, use_ttt, use_window, use_anchors: False takes the part out, for ablations;
             without the window a frame attends to itself only, without anchors every block is
@@ -79,8 +81,8 @@ class BackboneConfig:
             faults.append(f'width must be a multiple of 2 heads, got {self.width}, {self.heads}')
         if any(size % cell for size, cell in zip(self.grid, self.cells, strict=True)):
             faults.append(f'cells {self.cells} must divide grid {self.grid}')
-        if self.update_rule not in UPDATE_RULES:
-            faults.append(f'update_rule must be one of {UPDATE_RULES}, got {self.update_rule!r}')
+        if self.update_rule not in RULES:
+            faults.append(f'update_rule must be one of {RULES}, got {self.update_rule!r}')
         for name in ('width', 'frames', 'blocks', 'heads', 'inner_ratio', 'mlp_ratio', 'window'):
             if getattr(self, name) < 1:
                 faults.append(f'{name} must be at least 1, got {getattr(self, name)}')
@@ -136,7 +138,10 @@ class FastWeightBranch(nn.Module):
             kernel = torch.zeros(3, 3 * d, 1, 3, 3)
             kernel[2, :, 0, 1, 1] = 1.0
             self.kernel, self.bias = nn.Parameter(kernel), nn.Parameter(torch.zeros(3 * d))
-        self.update = FastWeightUpdate(config.update_rule)
+        self.update: CurvatureUpdate | FastWeightUpdate = CurvatureUpdate()
+        if config.update_rule != 'curvature':
+            self.update = FastWeightUpdate(config.update_rule)
+        self.fast_state = tuple(name.removeprefix('next_') for name in self.update.outputs)
         self.rates = nn.Linear(d, 4 * heads)  # per head: w0, w1, w2 and the momentum's gate
         nn.init.zeros_(self.rates.weight)
         with torch.no_grad():
@@ -152,10 +157,13 @@ class FastWeightBranch(nn.Module):
         nn.init.zeros_(self.gate.bias)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
-        """Return the learned weights, momentum 0 and, with the convolution, its empty tail."""
-        weights = {name: getattr(self, name).repeat(batch, 1, 1, 1) for name in FAST_STATE[:3]}
-        momenta = {f'm{i}': torch.zeros_like(weights[f'w{i}']) for i in range(3)}
-        state = {**weights, **momenta}
+        """Return the learned weights, what was written and, with the convolution, its tail: 0."""
+        heads, inner, width = self.w0.shape
+        weights = {name: getattr(self, name).repeat(batch, 1, 1, 1) for name in ('w0', 'w1', 'w2')}
+        sums = {f'm{i}': weights[f'w{i}'].shape for i in range(3)}
+        sums |= {'curvature': (batch, heads, inner, inner), 'target': (batch, heads, inner, width)}
+        written = {name: self.w0.new_zeros(sums[name]) for name in self.fast_state[3:]}
+        state = {**weights, **written}
         if self.use_conv:
             channels = self.kernel.shape[1]
             state['tail'] = self.kernel.new_zeros(batch, 2, self.tokens, channels)
@@ -178,14 +186,14 @@ class FastWeightBranch(nn.Module):
         read = rms_normalised(read).unflatten(2, (frames, -1)).permute(0, 2, 3, 1, 4).flatten(3)
         rates, gate = self._rates(x)
         updated = self.update(
-            *(state[name] for name in FAST_STATE),
+            *(state[name] for name in self.fast_state),
             *(self.w0, self.w1, self.w2),
             *(key, value, rates, gate),
             2.0 * self.step_initial * torch.sigmoid(self.step),
             DECAY_MAX * torch.sigmoid(self.decay),
             frame_valid,
         )
-        fresh.update(zip(FAST_STATE, updated, strict=True))
+        fresh.update(zip(self.fast_state, updated, strict=True))
         return read * self.scale * nnf.silu(self.gate(x)), fresh
 
     def _features(

@@ -37,6 +37,7 @@ from ros2_spatial_ttt.training.calibration import found_score, whiten
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint
 from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder, folded
 from ros2_spatial_ttt.training.graphs import FieldConfig, network_graphs, untrained_graphs
+from ros2_spatial_ttt.training.layers import UPDATE_RULES
 from ros2_spatial_ttt.training.model import WINDOW, SpatialNet
 from ros2_spatial_ttt.training.onnx_functions import OPSET
 from ros2_spatial_ttt.training.scenes import SceneOptions
@@ -183,6 +184,12 @@ def network_of(path: Path) -> tuple[SpatialNet, dict[str, Any]]:
             'with the version of the package that trained it, or train again'
         )
     blocks = any(name.startswith('backbone.') for name in weights)
+    if blocks and config.blocks.update_rule not in UPDATE_RULES:
+        raise ConfigError(
+            f'{path}: its blocks were trained with update_rule {config.blocks.update_rule!r}, which '
+            f'is there to be compared in training alone; expected one of {UPDATE_RULES} for a '
+            'robot: train the stage memory again with one of those'
+        )
     net = SpatialNet(config.model, HybridBackbone(config.blocks) if blocks else None)
     try:
         net.load_state_dict(weights)

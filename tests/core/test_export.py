@@ -160,6 +160,14 @@ def test_a_checkpoint_of_another_config_is_refused(checkpoint):
         network_of(checkpoint({'x': torch.zeros(1)}, config={}))
 
 
+def test_blocks_of_a_rule_for_training_alone_are_refused(checkpoint):
+    config = {'preset': 'nano', 'backbone': {'update_rule': 'curvature'}}
+    with pytest.raises(
+        ConfigError, match="'curvature', which is .* in training alone.*'momentum'"
+    ):
+        network_of(checkpoint({'backbone.x': torch.zeros(1)}, config=config))
+
+
 def test_weights_that_are_not_finite_are_refused(checkpoint):
     with pytest.raises(ConfigError, match='not finite'):
         network_of(checkpoint({'x': torch.full((1,), torch.nan)}))

@@ -11,13 +11,13 @@ import pytest
 pytest.importorskip('torch')
 
 import torch
-from toy_clips import tiny_config, toy_home
+from toy_clips import save_toy, tiny_config, toy_home
 
 from ros2_spatial_ttt.training.batches import Batch, HomeShelf, make_batch
 from ros2_spatial_ttt.training.memory_stage import with_context
 from ros2_spatial_ttt.training.objective import Objective
 from ros2_spatial_ttt.training.scene_reader import SceneTargets, scene_losses
-from ros2_spatial_ttt.training.scenes import home_path, save_home
+from ros2_spatial_ttt.training.scenes import home_path
 from ros2_spatial_ttt.training.settings import load_config
 from ros2_spatial_ttt.training.train import batch_options
 
@@ -41,7 +41,7 @@ def objective(config):
 @pytest.fixture
 def batch(config, tmp_path) -> Batch:
     path = home_path(tmp_path, 1)
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     return make_batch(HomeShelf([path]), batch_options(config, 0), seed=0, step=0)
 
 
@@ -66,7 +66,7 @@ def state_of(objective: Objective, batch: Batch) -> dict[str, torch.Tensor]:
 
 def test_chunks_are_consecutive_frames_of_each_stream(config, tmp_path):
     path = home_path(tmp_path, 1)
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     options = replace(batch_options(config, 0), clips=2)
     batch = make_batch(HomeShelf([path]), options, seed=0, step=0)
     chunks = batch.chunks()
@@ -145,6 +145,17 @@ def test_names_that_were_not_seen_have_no_place_to_learn(objective, truth):
     )
     for name, loss in scene_losses(scene, truth).items():
         assert float(loss) == float(scene_losses(scene, elsewhere)[name])
+
+
+def test_the_curvature_rule_trains_what_the_others_do(config, batch):
+    changed = replace(config, backbone={**config.backbone, 'update_rule': 'curvature'})
+    objective = Objective(changed).train()
+    loss, logged = objective(batch)
+    loss.backward()
+    assert 'scene_seen' in logged
+    fast = objective.net.backbone.blocks[0].fast
+    for parameter in (fast.w0, fast.w1, fast.w2, fast.rates.weight, fast.step, fast.decay):
+        assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize('part', ['use_conv', 'use_ttt', 'use_window', 'use_anchors'])
