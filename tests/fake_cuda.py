@@ -35,6 +35,7 @@ class Code(IntEnum):
 
     CUDA_SUCCESS = 0
     CUDA_ERROR_OUT_OF_MEMORY = 2
+    CUDA_ERROR_DEVICE_UNAVAILABLE = 46
     CUDA_ERROR_NO_DEVICE = 100
     CUDA_ERROR_INVALID_VALUE = 1
     CUDA_ERROR_ILLEGAL_ADDRESS = 700
@@ -129,6 +130,10 @@ class FakeDriver:
         handle = next(self._handles)
         self._streams[handle] = []
         return Code.CUDA_SUCCESS, handle
+
+    def cuStreamDestroy(self, stream):  # noqa: N802
+        self._called('cuStreamDestroy')
+        return (Code.CUDA_SUCCESS if self._streams.pop(stream, None) is not None else 1,)
 
     def cuStreamSynchronize(self, stream):  # noqa: N802
         self._called('cuStreamSynchronize')
@@ -256,6 +261,7 @@ class FakeContext:
     def enqueue(self, stream) -> None:
         """Addresses and shapes count as they are now, contents as they are then."""
         self.enqueued += 1
+        handle = stream.handle
         engine, bound, shapes = self._engine, dict(self._addresses), dict(self._shapes)
         out_shapes = {name: self.shape(name) for name in engine.outputs}
         assert set(bound) == {*engine.inputs, *engine.outputs}, 'every tensor has an address'
@@ -275,7 +281,7 @@ class FakeContext:
             for name, spec in engine.outputs.items():
                 array(name, out_shapes[name], spec)[...] = values[name]
 
-        engine.driver.submit(stream, work)
+        engine.driver.submit(handle, work)
 
 
 def engines(driver: FakeDriver, folder: Path) -> dict[str, FakeEngine]:

@@ -34,19 +34,19 @@ class Registry:
         return object() if self._creators is not None else None
 
 
-def make_tensorrt(*, version: str, executes: bool = True, creators=()) -> ModuleType:
+def make_tensorrt(*, version: str, creators=(), runtime=None) -> ModuleType:
     """Return the module.
 
     Args:
-        version: of it. executes: whether it has the API of TensorRT 10.
+        version: of it.
         creators: (name, version) of each that the library of plugins registers; None = the
             library does not load.
+        runtime: what makes runtimes, given the logger.
     """
     module = ModuleType('tensorrt')
     module.__version__ = version
     module.ILogger = type('ILogger', (), {'Severity': Severity, '__init__': lambda self: None})
-    methods = {'execute_async_v3': None} if executes else {}
-    module.IExecutionContext = type('IExecutionContext', (), methods)
+    module.Runtime = runtime
     made = None
     if creators is not None:
         made = [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.runtime.base import Manifest
-from ros2_spatial_ttt.runtime.cuda import DeviceMemory, Gpu, PinnedMemory
+from ros2_spatial_ttt.runtime.cuda import CudaStream, DeviceMemory, Gpu, PinnedMemory
 from ros2_spatial_ttt.runtime.trt_engine import Engine
 from ros2_spatial_ttt.runtime.trt_library import NAMES, Plugins, load_plugins, load_tensorrt
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> Run:
     """Return how an engine runs on inputs that are on the device already."""
     with gpu.active():
-        stream, context = gpu.stream(urgent=False), engine.context()
+        stream, context = CudaStream(gpu, urgent=False), engine.context()
         specs = {**engine.inputs, **engine.outputs}
         memory = {name: DeviceMemory(gpu, spec.nbytes) for name, spec in specs.items()}
         for name, array in feed.items():

@@ -21,5 +21,6 @@ def open_runtime(model: str, backend: str, *, threads: int) -> Runtime:
 
     Raises:
         ModelError: the folder is no valid model, or the backend cannot run it here.
+        DeviceError: the GPU of a named backend failed.
     """
     return open_backend(load_manifest(model_directory(model)), backend, threads=threads)

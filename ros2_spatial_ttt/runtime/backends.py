@@ -12,6 +12,7 @@ import logging
 
 from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.runtime.base import Manifest, Runtime
+from ros2_spatial_ttt.runtime.cuda import DeviceError
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 __all__ = ['open_backend']
@@ -31,6 +32,7 @@ def open_backend(manifest: Manifest, name: str, *, threads: int) -> Runtime:
 
     Raises:
         Unavailable: the named backend cannot run here. ModelError: it cannot run this model.
+        DeviceError: its GPU failed, or has too little memory.
     """
     name = name.replace('onnxruntime', 'ort')
     if name == 'auto':
@@ -54,7 +56,7 @@ def _best(manifest: Manifest, threads: int) -> Runtime:
     for name in _TENSORRT:
         try:
             runtime = open_backend(manifest, name, threads=threads)
-        except ModelError as error:
+        except (ModelError, DeviceError) as error:
             reason = error.reason if isinstance(error, Unavailable) else f'{name} failed'
             # Without a GPU both say the same.
             reasons += [reason] if reason not in reasons else []

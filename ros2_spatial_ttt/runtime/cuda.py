@@ -20,16 +20,27 @@ from numpy.typing import NDArray
 from ros2_spatial_ttt.errors import SpatialTTTError
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
-__all__ = ['CudaGraph', 'DeviceError', 'DeviceMemory', 'Gpu', 'PinnedMemory']
+__all__ = [
+    'NO_MEMORY',
+    'CudaGraph',
+    'CudaStream',
+    'DeviceError',
+    'DeviceMemory',
+    'Gpu',
+    'PinnedMemory',
+]
 
 _LOST = (
     'the GPU is lost to this process; restart the node, and look for Xid lines in dmesg if it '
     'comes back'
 )
+# What to do where memory runs out.
+NO_MEMORY = (
+    'the GPU has too little free memory: close other programs that use it, or lower memory.cameras'
+)
 # What to do about an error of the driver, by its name without CUDA_ERROR_.
 _REMEDIES = {
-    'OUT_OF_MEMORY': 'the GPU has too little free memory: close other programs that use it, or '
-    'lower memory.cameras',
+    'OUT_OF_MEMORY': NO_MEMORY,
     **dict.fromkeys(
         (
             *('DEINITIALIZED', 'DEVICE_UNAVAILABLE', 'ECC_UNCORRECTABLE', 'ILLEGAL_ADDRESS'),
@@ -48,8 +59,8 @@ class DeviceError(SpatialTTTError):
 class Gpu:
     """A GPU and its primary context, which TensorRT uses as well.
 
-    Addresses, streams and graphs are plain integers. Copies need pinned host memory and return
-    before they are done. All but the constructor need ``active()`` around them.
+    Addresses are plain integers. Copies need pinned host memory and return before they are done.
+    All but the constructor need ``active()`` around them, or bring it along.
     """
 
     def __init__(self, driver: Any, number: int) -> None:
@@ -137,35 +148,40 @@ class Gpu:
         flags = int(self._driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
         return int(self._call('cuStreamCreateWithPriority', flags, greatest if urgent else least))
 
-    def upload(self, address: int, source: NDArray, stream: int) -> None:
+    def free_stream(self, handle: int) -> None:
+        """Give a stream back; what is still on it is done first."""
+        with self.active():
+            self._call('cuStreamDestroy', handle)
+
+    def upload(self, address: int, source: NDArray, stream: CudaStream) -> None:
         """Copy pinned host memory to the device."""
-        self._call('cuMemcpyHtoDAsync', address, source.ctypes.data, source.nbytes, stream)
+        self._call('cuMemcpyHtoDAsync', address, source.ctypes.data, source.nbytes, stream.handle)
 
-    def download(self, target: NDArray, address: int, stream: int) -> None:
+    def download(self, target: NDArray, address: int, stream: CudaStream) -> None:
         """Copy device memory to pinned host memory."""
-        self._call('cuMemcpyDtoHAsync', target.ctypes.data, address, target.nbytes, stream)
+        self._call('cuMemcpyDtoHAsync', target.ctypes.data, address, target.nbytes, stream.handle)
 
-    def synchronize(self, stream: int) -> None:
+    def synchronize(self, stream: CudaStream) -> None:
         """Wait until all work of a stream is done; raises what went wrong in it."""
-        self._call('cuStreamSynchronize', stream)
+        self._call('cuStreamSynchronize', stream.handle)
 
-    def capture(self, work: Callable[[], None], stream: int) -> CudaGraph:
+    def capture(self, work: Callable[[], None], stream: CudaStream) -> CudaGraph:
         """Return a graph of what ``work`` puts on a stream; nothing of it runs yet."""
         # Other threads go on allocating and launching meanwhile.
         mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._call('cuStreamBeginCapture', stream, mode)
+        self._call('cuStreamBeginCapture', stream.handle, mode)
         try:
             work()
         finally:
-            graph = self._call('cuStreamEndCapture', stream)
+            graph = self._call('cuStreamEndCapture', stream.handle)
         try:
             return CudaGraph(self, int(self._call('cuGraphInstantiate', graph, 0)))
         finally:
             self._call('cuGraphDestroy', graph)
 
-    def launch(self, graph: CudaGraph, stream: int) -> None:
+    def launch(self, graph: CudaGraph, stream: CudaStream) -> None:
         """Put a captured graph on a stream."""
-        self._call('cuGraphLaunch', graph.handle, stream)
+        self._call('cuGraphLaunch', graph.handle, stream.handle)
 
     def free_graph(self, handle: int) -> None:
         """Give a graph back."""
@@ -180,6 +196,18 @@ class Gpu:
             remedy = _REMEDIES.get(name, 'this is a defect; report it with the log')
             raise DeviceError(f'{function}: CUDA error {int(code)} {name}; {remedy}')
         return values[0] if len(values) == 1 else tuple(values)
+
+
+class CudaStream:
+    """A stream that waits for no other; gone with this object.
+
+    Args:
+        gpu: that runs it. urgent: goes before streams that are not.
+    """
+
+    def __init__(self, gpu: Gpu, *, urgent: bool) -> None:
+        self.handle = gpu.stream(urgent=urgent)
+        weakref.finalize(self, gpu.free_stream, self.handle).atexit = False
 
 
 class CudaGraph:

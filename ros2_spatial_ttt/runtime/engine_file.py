@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ _FORMAT = 1
 _KEY = 'spatial_ttt_engine'
 # Folder of engine files, in place of the user's cache.
 _VARIABLE = 'SPATIAL_TTT_ENGINES'
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -192,22 +195,27 @@ def read_engine(path: Path) -> EngineFile:
 def find_engine(manifest: Manifest, asked: Stamp) -> EngineFile:
     """Return the engine file that runs here; one with plugins before one without.
 
+    Damaged files are passed over, which the log says.
+
     Args:
         manifest: of the model.
         asked: what this machine has; see ``Stamp.unlike``.
 
     Raises:
-        Unavailable: none does; says why the nearest does not and how to build one.
-        ModelError: it is damaged.
+        Unavailable: none does; says why of each and how to build one.
     """
     folder = engine_directory()
     unlike = []
     for path in sorted(folder.glob(f'{manifest.name}-*.{asked.backend}-*.engine'), reverse=True):
-        stamp, _ = _read_stamp(path)
-        difference = stamp.unlike(asked)
-        if not difference:
-            return read_engine(path)
-        unlike.append(f'{path.name} is {difference}')
+        try:
+            difference = _read_stamp(path)[0].unlike(asked)
+            if not difference:
+                return read_engine(path)
+        except ModelError as error:
+            _LOG.warning('%s', error)
+            unlike.append(str(error))
+        else:
+            unlike.append(f'{path.name} is {difference}')
     found = '; '.join(unlike) or 'found none'
     raise Unavailable(
         'no engine that fits' if unlike else 'no engine was built',

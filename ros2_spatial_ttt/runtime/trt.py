@@ -107,7 +107,9 @@ class TrtRuntime:
 
     def encode(self, chunk: ChunkInput, state: State) -> tuple[Samples, State]:
         """See ``Runtime.encode``; the next state is on the device."""
-        before, after = self._state_block(state), self._backbone.take()
+        before = self._state_block(state)
+        # Every stream of chunks begins with the same state, which therefore belongs to none.
+        after = self._backbone.take(None if state is self._initial else before)
         values = self._encode.run(vars(chunk), _swap(before, after))
         samples = Samples(
             **{name: values[name] for name in Samples.arrays()},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import numpy as np
 
 from ros2_spatial_ttt.errors import ModelError
-from ros2_spatial_ttt.runtime.cuda import DeviceError
+from ros2_spatial_ttt.runtime.cuda import NO_MEMORY, CudaStream, DeviceError
 from ros2_spatial_ttt.runtime.trt_library import TensorRT
+from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 __all__ = ['Engine', 'EngineContext', 'TensorSpec']
+
+# How TensorRT and the driver tell that memory ran out, not that it was accessed wrongly.
+_MEMORY = re.compile(r'out ?of ?memory|bad_alloc|(gpu|device|free) memory', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,21 @@ class Engine:
         tensorrt: that built it. plan: its bytes. label: for messages.
 
     Raises:
-        ModelError: TensorRT refuses it.
+        Unavailable: TensorRT does not start here. ModelError: it refuses the plan.
+        DeviceError: there is no memory for it.
     """
 
     def __init__(self, tensorrt: TensorRT, plan: bytes, label: str) -> None:
         self.label = label
         self._tensorrt = tensorrt
         # The engine must not outlive the runtime that made it.
-        self._runtime = tensorrt.module.Runtime(tensorrt.logger)
+        self._runtime = _runtime(tensorrt, label)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
+            why = _complaint(tensorrt, label)
             raise ModelError(
                 f'{label}: {tensorrt.name} {tensorrt.version} refuses the engine: '
-                f"{tensorrt.complaint()}; build it again with 'spatial-ttt build-engine --force'"
+                f"{why}; build it again with 'spatial-ttt build-engine --force'"
             )
         self.inputs: dict[str, TensorSpec] = {}
         self.outputs: dict[str, TensorSpec] = {}
@@ -108,6 +115,32 @@ class Engine:
         return np.dtype(self._tensorrt.module.nptype(self._engine.get_tensor_dtype(name)))
 
 
+def _runtime(tensorrt: TensorRT, label: str) -> Any:
+    """Return what deserializes engines; TensorRT makes none where its driver does not start."""
+    try:
+        return tensorrt.module.Runtime(tensorrt.logger)
+    except (TypeError, RuntimeError) as error:
+        raise Unavailable(
+            f'{tensorrt.name} does not start',
+            f'{label}: {tensorrt.name} {tensorrt.version} has no runtime here: '
+            f'{_complaint(tensorrt, label)}',
+            'update the NVIDIA driver to one for the CUDA that it was built with; nvidia-smi '
+            'shows both',
+        ) from error
+
+
+def _complaint(tensorrt: TensorRT, label: str) -> str:
+    """Return why TensorRT failed.
+
+    Raises:
+        DeviceError: because memory ran out.
+    """
+    why = tensorrt.complaint()
+    if _MEMORY.search(why):
+        raise DeviceError(f'{label}: {why}; {NO_MEMORY}')
+    return why
+
+
 class EngineContext:
     """Runs an engine on one stream; used by one thread at a time."""
 
@@ -130,14 +163,14 @@ class EngineContext:
         """Return the shape of an output for the inputs' shapes."""
         return tuple(self._context.get_tensor_shape(name))
 
-    def capturable(self, stream: int) -> bool:
+    def capturable(self, stream: CudaStream) -> bool:
         """Return whether the work may be captured; TensorRT for RTX first compiles kernels."""
         ask = getattr(self._context, 'is_stream_capturable', None)
-        return ask is None or bool(ask(stream))
+        return ask is None or bool(ask(stream.handle))
 
-    def enqueue(self, stream: int) -> None:
+    def enqueue(self, stream: CudaStream) -> None:
         """Put the engine's work on a stream."""
-        self._accept(self._context.execute_async_v3(stream), 'execution')
+        self._accept(self._context.execute_async_v3(stream.handle), 'execution')
 
     def _accept(self, done: bool, what: str) -> None:
         if not done:

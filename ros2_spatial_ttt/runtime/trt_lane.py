@@ -17,15 +17,22 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.runtime.cuda import CudaGraph, DeviceError, DeviceMemory, Gpu, PinnedMemory
+from ros2_spatial_ttt.runtime.cuda import (
+    CudaGraph,
+    CudaStream,
+    DeviceError,
+    DeviceMemory,
+    Gpu,
+    PinnedMemory,
+)
 from ros2_spatial_ttt.runtime.trt_engine import Engine, TensorSpec
 
 __all__ = ['Lane']
 
 _LOG = logging.getLogger(__name__)
 
-# Two per camera while nobody holds an old state, and room for some that do.
-_GRAPHS = 24
+# Two for each of at most 64 cameras while nobody holds an old state, and one for its first chunk.
+_GRAPHS = 3 * 64
 
 
 class Lane:
@@ -47,7 +54,7 @@ class Lane:
         self._fixed = engine.fixed
         self._graphs: OrderedDict[tuple[int, ...], CudaGraph] = OrderedDict()
         with gpu.active():
-            self._stream = gpu.stream(urgent=urgent)
+            self._stream = CudaStream(gpu, urgent=urgent)
             self._context = engine.context()
             self._inputs, self._outputs = (
                 {name: _Staged(gpu, spec) for name, spec in specs.items() if name not in resident}

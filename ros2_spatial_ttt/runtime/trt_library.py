@@ -9,9 +9,11 @@ plugin that is registered there ends the process, so none ever is.
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ _LIBRARY = 'libspatial_ttt_plugins.so'
 # Path of the library of plugins, where it is not installed beside this package.
 _VARIABLE = 'SPATIAL_TTT_PLUGIN_LIBRARY'
 
+# Major and minor version at least; JetPack 6.1 brings it, and the plugins are built for it.
+_LEAST = {'tensorrt': (10, 3)}
 _INSTALL = {
     'tensorrt': 'install TensorRT 10.3 or later (a Jetson brings it, docs/JETSON.md) and its '
     'Python module',
@@ -94,16 +98,27 @@ def load_tensorrt(name: str) -> TensorRT:
             f'Python module {name!r} cannot be imported ({error})',
             _INSTALL[name],
         ) from error
-    if not hasattr(module, 'IExecutionContext') or not hasattr(
-        module.IExecutionContext, 'execute_async_v3'
-    ):
+    least = _LEAST.get(name, (0, 0))
+    if _numbers(module.__version__) < least:
         raise Unavailable(
             f'{name} is too old',
-            f'{name} {module.__version__} found, expected 10.3 or later',
+            f'{name} {module.__version__} found, expected {least[0]}.{least[1]} or later',
             _INSTALL[name],
         )
+    return _opened(name, module)
+
+
+@functools.cache
+def _opened(name: str, module: Any) -> TensorRT:
+    """Return a TensorRT with its logger: it takes only the first that it gets in a process."""
     complaints: list[str] = []
     return TensorRT(name, module, _logger(module, complaints), complaints)
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    """Return major and minor of a version such as '10.13.2.6'; zeros where it is none."""
+    found = re.match(r'(\d+)\.(\d+)', version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def load_plugins(tensorrt: TensorRT, path: Path | None = None) -> Plugins:
@@ -111,8 +126,8 @@ def load_plugins(tensorrt: TensorRT, path: Path | None = None) -> Plugins:
 
     Args:
         tensorrt: where they are registered; TensorRT for RTX gets none.
-        path: of the library; None = ``SPATIAL_TTT_PLUGIN_LIBRARY``, else where the package
-            installs it, and no plugins if it is not there.
+        path: of the library; None = ``SPATIAL_TTT_PLUGIN_LIBRARY``, else where colcon installs
+            it, and no plugins if it is not there, which the log says.
 
     Raises:
         Unavailable: a library was named and cannot be loaded, or it is of another version.
@@ -126,22 +141,36 @@ def load_plugins(tensorrt: TensorRT, path: Path | None = None) -> Plugins:
             )
         return Plugins()
     named = path or (Path(os.environ[_VARIABLE]) if os.environ.get(_VARIABLE) else None)
-    library = named or _installed()
-    if not library.is_file():
-        if named is None:
-            return Plugins()
+    if named is None:
+        library = _installed()
+        return Plugins() if library is None else _registered(tensorrt, library)
+    if not named.is_file():
         raise Unavailable(
             'the plugin library is missing',
-            f'{library}: no such file',
+            f'{named}: no such file',
             f'build it with colcon where CUDA and TensorRT are installed, or unset {_VARIABLE} '
             'and use --no-plugins',
         )
-    return _registered(tensorrt, library)
+    return _registered(tensorrt, named)
 
 
-def _installed() -> Path:
-    """Return where colcon installs the library: in the prefix that the data lie in."""
-    return share_directory().parents[1] / 'lib' / _LIBRARY
+def _installed() -> Path | None:
+    """Return the library that colcon installed, the nearest to this code; None = there is none."""
+    share = share_directory()
+    # The prefix that the data lie in, or what was built in the checkout that the code lies in.
+    own = share.parents[1] if share.parent.name == 'share' else share / 'install' / 'spatial_ttt'
+    sourced = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    places = dict.fromkeys(
+        prefix / 'lib' / _LIBRARY for prefix in (own, *(Path(one) for one in sourced if one))
+    )
+    for place in places:
+        if place.is_file():
+            return place
+    _LOG.info(
+        'no plugins, TensorRT compiles the bodies of the custom parts: no such file: %s',
+        ', '.join(map(str, places)),
+    )
+    return None
 
 
 def _registered(tensorrt: TensorRT, library: Path) -> Plugins:

@@ -3,21 +3,23 @@
 """State in device memory: pools of equal blocks, and states that come to the host late.
 
 States are immutable, as everywhere in this package: an update writes into a free block, and a
-block is free again when the last state that holds it is gone. A stream of chunks thus swaps two.
+block is free again when the last state that holds it is gone. Blocks keep to their stream of
+chunks: it swaps the same two however many others there are, so what is captured for a pair of
+blocks is captured once.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.runtime.base import ResidentState
-from ros2_spatial_ttt.runtime.cuda import DeviceMemory, Gpu, PinnedMemory
+from ros2_spatial_ttt.runtime.cuda import CudaStream, DeviceMemory, Gpu, PinnedMemory
 
 __all__ = ['Block', 'DeviceState', 'Layout', 'Pool']
 
@@ -25,6 +27,8 @@ __all__ = ['Block', 'DeviceState', 'Layout', 'Pool']
 _ALIGNMENT = 256
 # Blocks that are taken from the driver at once: a camera swaps two, and a reader may hold one.
 _TOGETHER = 3
+# Owner of a block that was never taken.
+_NOBODY = 0
 
 
 class Layout:
@@ -73,21 +77,44 @@ class Pool:
         self.layout = layout
         self._gpu = gpu
         self._slabs: list[DeviceMemory] = []
-        self._free: deque[int] = deque()
+        # Addresses in the order in which they came free. Finalizers add to it at any moment, and
+        # take no lock.
+        self._free: dict[int, None] = {}
+        # {address: stream of chunks that it was last taken for}, of all blocks.
+        self._owners: dict[int, int] = {}
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         with gpu.active():
-            self._stream = gpu.stream(urgent=True)
+            self._stream = CudaStream(gpu, urgent=True)
             self._staging = PinnedMemory(gpu, max(layout.nbytes, 1))
 
-    def take(self) -> Block:
-        """Return a block of undefined content."""
+    def take(self, before: Block | None = None) -> Block:
+        """Return a block of undefined content.
+
+        Args:
+            before: what the new state comes from, and whose stream of chunks it belongs to; None
+                for the first of a stream.
+        """
         with self._lock:
-            if not self._free:
-                self._grow()
-            block = Block(self, self._free.pop())
+            owner = next(self._numbers) if before is None else self._owners[before.address]
+            address = self._chosen(owner)
+            del self._free[address]
+            self._owners[address] = owner
+            block = Block(self, address)
         # Not at exit: the driver may be gone before.
-        weakref.finalize(block, self._free.append, block.address).atexit = False
+        weakref.finalize(block, self._free.__setitem__, address, None).atexit = False
         return block
+
+    def _chosen(self, owner: int) -> int:
+        """Return a free block: the owner's own newest, or of a stream that is over, or new."""
+        free = [*self._free]
+        busy = {own for address, own in self._owners.items() if address not in free}
+        mine = [address for address in free if self._owners[address] == owner]
+        others = [address for address in free if self._owners[address] not in busy]
+        if not mine and not others:
+            self._grow()
+            return self._chosen(owner)
+        return (mine or others)[-1]
 
     def put(self, arrays: Mapping[str, NDArray]) -> Block:
         """Return a block with a copy of arrays from the host."""
@@ -119,7 +146,9 @@ class Pool:
         with self._gpu.active():
             slab = DeviceMemory(self._gpu, _TOGETHER * size)
         self._slabs.append(slab)
-        self._free.extend(slab.address + number * size for number in range(_TOGETHER))
+        for number in range(_TOGETHER):
+            self._owners[slab.address + number * size] = _NOBODY
+            self._free[slab.address + number * size] = None
 
 
 class DeviceState(ResidentState):

@@ -12,14 +12,25 @@ import pytest
 
 pytest.importorskip('onnxruntime')
 
-from fake_cuda import Code, FakeDriver
-from fake_tensorrt import make_tensorrt
+from fake_cuda import Code, FakeDriver, FakeEngine
+from fake_tensorrt import Severity, make_tensorrt
 
 from ros2_spatial_ttt.config import BACKENDS, MemoryConfig, from_flat
+from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
+from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime import open_runtime
 from ros2_spatial_ttt.runtime import trt as trt_runtime
-from ros2_spatial_ttt.runtime.cuda import Gpu
+from ros2_spatial_ttt.runtime.base import load_manifest
+from ros2_spatial_ttt.runtime.cuda import DeviceError, Gpu
+from ros2_spatial_ttt.runtime.engine_file import (
+    GRAPHS,
+    EngineFile,
+    Stamp,
+    engine_directory,
+    engine_path,
+    write_engine,
+)
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 pytestmark = pytest.mark.ort
@@ -55,6 +66,29 @@ def tensorrt(monkeypatch):
 def no_engines(tmp_path, monkeypatch):
     monkeypatch.setenv('SPATIAL_TTT_ENGINES', str(tmp_path))
     monkeypatch.delenv('SPATIAL_TTT_PLUGIN_LIBRARY', raising=False)
+
+
+@pytest.fixture
+def engine():
+    """Write an engine of the smallest model for Orin and TensorRT 10.3; plans name the graphs."""
+    manifest = load_manifest(model_directory('untrained'))
+    stamp = Stamp(manifest.name, manifest.hash, 'tensorrt', '10.3.0', ('sm_87',), '')
+    path = engine_path(engine_directory(), stamp)
+    write_engine(EngineFile(path, stamp, {name: f'{name}.onnx'.encode() for name in GRAPHS}))
+
+
+class Runtimes:
+    """What makes runtimes of a TensorRT whose driver complains; each refuses every plan."""
+
+    def __init__(self, complaint: str, *, starts: bool) -> None:
+        self.complaint = complaint
+        self.starts = starts
+
+    def __call__(self, logger):
+        logger.log(Severity.ERROR, self.complaint)
+        if not self.starts:
+            raise TypeError('pybind11::init(): factory function returned nullptr')
+        return SimpleNamespace(deserialize_cuda_engine=lambda plan: None)
 
 
 def driver_without(**changes):
@@ -103,8 +137,8 @@ def test_without_tensorrt_the_remedy_is_how_to_install_it(cuda, tensorrt):
 
 def test_an_old_tensorrt_is_refused_with_both_versions(cuda, tensorrt):
     cuda(FakeDriver())
-    tensorrt(tensorrt=make_tensorrt(version='8.4.1', executes=False))
-    with pytest.raises(Unavailable, match=r'tensorrt 8\.4\.1 found, expected 10\.3 or later'):
+    tensorrt(tensorrt=make_tensorrt(version='8.6.1'))
+    with pytest.raises(Unavailable, match=r'tensorrt 8\.6\.1 found, expected 10\.3 or later'):
         open_runtime('nano', 'tensorrt', threads=1)
 
 
@@ -131,6 +165,60 @@ def test_auto_names_every_reason(cuda, tensorrt):
     tensorrt(tensorrt=make_tensorrt(version='10.3.0'))
     name = open_runtime('untrained', 'auto', threads=1).name
     assert name == 'ort (auto: no engine was built, tensorrt_rtx is not installed)'
+
+
+def test_auto_leaves_a_gpu_that_another_process_has_for_itself(cuda, monkeypatch, caplog):
+    driver = FakeDriver()
+    taken = (Code.CUDA_ERROR_DEVICE_UNAVAILABLE, None)
+    monkeypatch.setattr(driver, 'cuDevicePrimaryCtxRetain', lambda device: taken)
+    cuda(driver)
+    with caplog.at_level(logging.INFO):
+        name = open_runtime('untrained', 'auto', threads=1).name
+    assert name == 'ort (auto: tensorrt failed, tensorrt_rtx failed)'
+    assert "'auto': not tensorrt: cuDevicePrimaryCtxRetain: CUDA error 46" in caplog.text
+    with pytest.raises(DeviceError, match='DEVICE_UNAVAILABLE'):
+        open_runtime('untrained', 'tensorrt', threads=1)
+
+
+def test_auto_leaves_a_gpu_without_memory(cuda, tensorrt, engine, monkeypatch, caplog):
+    driver = FakeDriver(capacity=1 << 10)
+    cuda(driver)
+    tensorrt(tensorrt=make_tensorrt(version='10.3.0'))
+    folder = model_directory('untrained')
+    monkeypatch.setattr(
+        trt_runtime, 'Engine', lambda _, plan, label: FakeEngine(driver, folder / plan.decode())
+    )
+    with caplog.at_level(logging.INFO):
+        name = open_runtime('untrained', 'auto', threads=1).name
+    assert name == 'ort (auto: tensorrt failed, tensorrt_rtx is not installed)'
+    assert 'OUT_OF_MEMORY; the GPU has too little free memory' in caplog.text
+
+
+def test_a_driver_too_old_for_tensorrt_is_a_sentence_and_auto_goes_on(cuda, tensorrt, engine):
+    cuda(FakeDriver())
+    starts_not = Runtimes('CUDA initialization failure with error: 35', starts=False)
+    tensorrt(tensorrt=make_tensorrt(version='10.3.0', runtime=starts_not))
+    with pytest.raises(Unavailable, match=r'no runtime here: .*error: 35; update the NVIDIA dri'):
+        open_runtime('untrained', 'tensorrt', threads=1)
+    name = open_runtime('untrained', 'auto', threads=1).name
+    assert name == 'ort (auto: tensorrt does not start, tensorrt_rtx is not installed)'
+
+
+@pytest.mark.parametrize('starts', [True, False])
+def test_an_engine_that_finds_no_memory_is_not_to_be_built_again(cuda, tensorrt, engine, starts):
+    cuda(FakeDriver())
+    full = Runtimes('Error Code 2: OutOfMemory (Requested size was 99 bytes.)', starts=starts)
+    tensorrt(tensorrt=make_tensorrt(version='10.3.0', runtime=full))
+    with pytest.raises(DeviceError, match='OutOfMemory .*; the GPU has too little free memory'):
+        open_runtime('untrained', 'tensorrt', threads=1)
+
+
+def test_an_engine_that_tensorrt_refuses_is_to_be_built_again(cuda, tensorrt, engine):
+    cuda(FakeDriver())
+    refuses = Runtimes('Version tag does not match', starts=True)
+    tensorrt(tensorrt=make_tensorrt(version='10.3.0', runtime=refuses))
+    with pytest.raises(ModelError, match=r'tag does not match; build it again .*--force'):
+        open_runtime('untrained', 'tensorrt', threads=1)
 
 
 def test_auto_takes_tensorrt_where_it_runs(monkeypatch, caplog):

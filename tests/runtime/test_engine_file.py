@@ -130,6 +130,17 @@ def test_a_damaged_file_is_refused_not_run(folder, asked, manifest, damage):
         find_engine(manifest, asked)
 
 
+@pytest.mark.parametrize('damage', ['cut', 'flipped'])
+def test_a_damaged_file_does_not_hide_a_good_one(folder, asked, manifest, damage, caplog):
+    good = written(folder, replace(asked, plugins=''))
+    first = written(folder, asked)
+    data = bytearray(first.read_bytes())
+    data[-1] ^= 1
+    first.write_bytes(data[:-20] if damage == 'cut' else data)
+    assert find_engine(manifest, asked).path == good
+    assert f'{first}: not a whole engine file' in caplog.text
+
+
 def test_a_folder_that_cannot_be_written_to_is_an_error_with_a_remedy(tmp_path, asked):
     blocker = tmp_path / 'file'
     blocker.write_text('')

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -25,6 +29,8 @@ pytestmark = [pytest.mark.gpu, pytest.mark.trt]
 
 # Sums of float32 in another order, over a hundred chunks; the states are of order 1.
 DRIFT = 2e-3
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = 'libspatial_ttt_plugins.so'
 
 
 @pytest.fixture(scope='module', params=['tensorrt', 'tensorrt_rtx'])
@@ -36,9 +42,23 @@ def trt(request, tmp_path_factory):
     except Unavailable as error:
         pytest.skip(f'{error.reason}: {error}')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('SPATIAL_TTT_ENGINES', str(tmp_path_factory.mktemp('engines')))
-        assert cli.main(['build-engine', '--model', 'nano', '--backend', request.param]) == 0
+        folder = tmp_path_factory.mktemp('engines')
+        patch.setenv('SPATIAL_TTT_ENGINES', str(folder))
+        words = ['build-engine', '--model', 'nano', '--backend', request.param]
+        assert cli.main([*words, '--json', str(folder / 'report.json')]) == 0
+        report = json.loads((folder / 'report.json').read_text())
+        # A library that was built but not found would only make everything slower.
+        if request.param == 'tensorrt' and built_library():
+            assert len(report['nodes.plugin']) == 8 and not report['nodes.body']
         yield open_runtime('nano', request.param, threads=1)
+
+
+def built_library() -> bool:
+    """Return whether colcon built the plugins, here or in a workspace that is sourced."""
+    sourced = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    folders = [ROOT / 'install', *(Path(prefix) / 'lib' for prefix in sourced if prefix)]
+    named = os.environ.get('SPATIAL_TTT_PLUGIN_LIBRARY')
+    return bool(named) or any(any(folder.rglob(LIBRARY)) for folder in folders)
 
 
 @pytest.fixture(scope='module')

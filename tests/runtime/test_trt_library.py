@@ -48,6 +48,29 @@ def install(monkeypatch):
     return install
 
 
+@pytest.mark.parametrize('version', ['8.6.1', '10.2.0', '10.2.0.19', 'unknown'])
+def test_a_tensorrt_before_10_3_is_refused_with_both_versions(install, version):
+    with pytest.raises(Unavailable, match=rf'tensorrt {version} found, expected 10\.3 or later'):
+        install(version=version)
+
+
+@pytest.mark.parametrize('version', ['10.3.0', '10.13.2.6', '11.0.0'])
+def test_10_3_and_later_are_taken(install, version):
+    assert install(version=version).version == version
+
+
+def test_tensorrt_for_rtx_counts_its_own_versions(install):
+    assert install('tensorrt_rtx', version='1.2.0').version == '1.2.0'
+
+
+def test_a_tensorrt_gets_one_logger_per_process(install):
+    first = install()
+    again = load_tensorrt('tensorrt')
+    assert again.logger is first.logger
+    again.logger.log(Severity.ERROR, 'said once')
+    assert first.complaint() == 'said once'
+
+
 def test_creators_of_this_package_become_plugins(install, library):
     tensorrt = install(creators=[('FieldUpdate', '1'), ('FastWeightUpdate', '1')])
     plugins = load_plugins(tensorrt, library)
@@ -61,8 +84,35 @@ def test_a_library_is_loaded_once_per_process(install, library):
     assert tensorrt.module.get_plugin_registry().loaded == [str(library)]
 
 
-def test_without_a_library_there_are_no_plugins(install, library):
-    assert load_plugins(install(creators=[('FieldUpdate', '1')])) == Plugins()
+def test_without_a_library_there_are_no_plugins_and_the_log_says_where_it_looked(
+    install, library, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr(trt_library, 'share_directory', lambda: tmp_path / 'share/spatial_ttt')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path}/over:{tmp_path}/under')
+    with caplog.at_level(logging.INFO):
+        assert load_plugins(install(creators=[('FieldUpdate', '1')])) == Plugins()
+    for prefix in ('', 'over/', 'under/'):
+        assert f'{tmp_path}/{prefix}lib/libspatial_ttt_plugins.so' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('share', 'where'),
+    [
+        ('prefix/share/spatial_ttt', 'prefix'),  # installed
+        ('prefix/share/spatial_ttt', 'under'),  # the code from one workspace, the library below
+        ('checkout', 'checkout/install/spatial_ttt'),  # imported from the checkout
+        ('checkout', 'over'),
+    ],
+)
+def test_an_installed_library_is_found(install, library, monkeypatch, tmp_path, share, where):
+    monkeypatch.setattr(trt_library, 'share_directory', lambda: tmp_path / share)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path}/over:{tmp_path}/under')
+    there = tmp_path / where / 'lib' / library.name
+    there.parent.mkdir(parents=True)
+    library.rename(there)
+    tensorrt = install(creators=[('FieldUpdate', '1')])
+    assert load_plugins(tensorrt).names == {'FieldUpdate'}
+    assert tensorrt.module.get_plugin_registry().loaded == [str(there)]
 
 
 @pytest.mark.parametrize('by', ['option', 'variable'])

@@ -123,6 +123,46 @@ def test_two_blocks_swap_and_each_direction_is_captured_once(trt, driver, chunks
     assert calls['cuGraphLaunch'] == 7
 
 
+def test_cameras_in_any_order_each_swap_two_blocks(trt, driver, chunks, rng):
+    states = dict.fromkeys(range(8), trt.initial_state())
+
+    def turns(count) -> int:
+        """Give every camera so many chunks and return how many graphs were captured."""
+        before = driver.calls['cuStreamBeginCapture']
+        for camera in rng.permutation([*states] * count):
+            states[camera] = trt.encode(chunks[3], states[camera])[1]
+        return driver.calls['cuStreamBeginCapture'] - before
+
+    # From the initial state, there and back; the first run of all warms up.
+    assert turns(3) == 3 * len(states) - 1
+    assert turns(4) == 0
+
+
+def test_blocks_of_a_camera_that_is_gone_serve_the_next_one(trt, driver, chunks):
+    def stream():
+        state = trt.initial_state()
+        for _ in range(3):
+            state = trt.encode(chunks[3], state)[1]
+        return state
+
+    stream()
+    taken = len(driver.memory)
+    for _ in range(6):
+        stream()
+    assert len(driver.memory) == taken
+
+
+def test_a_runtime_gives_back_its_streams_and_memory(manifest, shared):
+    driver, compiled = shared
+    gc.collect()
+    before = driver.calls.copy(), len(driver.memory)
+    TrtRuntime(manifest, Gpu(driver, 0), compiled, name='tensorrt')
+    gc.collect()
+    calls = driver.calls - before[0]
+    assert calls['cuStreamCreateWithPriority'] == calls['cuStreamDestroy'] == 7
+    assert len(driver.memory) == before[1]
+
+
 def test_where_nothing_can_be_captured_the_engine_runs_without(trt, ort, driver, chunks, caplog):
     state, expected = trt.initial_state(), ort.initial_state()
     driver.captures = False
