@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 
+from ros2_spatial_ttt.engine.graphs import load_graph
 from ros2_spatial_ttt.runtime.trt import SUMS
 from ros2_spatial_ttt.runtime.trt_engine import TensorSpec
 
@@ -217,11 +218,16 @@ class FakeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.label = path.name
-        self.session = onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
+        # Updates of fields as engines are built of them. The other graphs are not changed, and
+        # have weights in files beside them.
+        source = str(path)
+        if path.stem in ('geometry_update', 'appearance_update'):
+            source = load_graph(path).model.SerializeToString()
+        self.session = onnxruntime.InferenceSession(source, options, ['CPUExecutionProvider'])
         self.inputs = {one.name: _spec(one) for one in self.session.get_inputs()}
         self.outputs = {one.name: _spec(one) for one in self.session.get_outputs()}
         self.states = [name for name in self.outputs if name.startswith('next_state/')]
-        if self.states:
+        if path.stem == 'update' and self.states:
             shape = (len(self.states),)
             self.outputs[SUMS] = TensorSpec(shape, shape, np.dtype(np.float32))
 
@@ -276,7 +282,7 @@ class FakeContext:
             feed = {n: array(n, shapes[n], spec).copy() for n, spec in engine.inputs.items()}
             names = [name for name in engine.outputs if name != SUMS]
             values = dict(zip(names, engine.session.run(names, feed), strict=True))
-            if engine.states:
+            if SUMS in engine.outputs:
                 values[SUMS] = np.array([values[n].sum() for n in engine.states], np.float32)
             for name, spec in engine.outputs.items():
                 array(name, out_shapes[name], spec)[...] = values[name]

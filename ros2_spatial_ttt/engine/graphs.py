@@ -3,7 +3,8 @@
 """The ONNX graphs of a model folder, made ready for TensorRT's parser.
 
 The parser prefers the body of a local function to a plugin of the same name, and before TensorRT
-10.8 there is no flag against that: where there is a plugin, the body goes.
+10.8 there is no flag against that: where there is a plugin, the body goes. What the runtime does
+not read goes as well.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
+from onnx import numpy_helper
 
 from ros2_spatial_ttt.engine.plugins import PluginCalls
 from ros2_spatial_ttt.errors import ModelError
@@ -21,6 +24,8 @@ __all__ = ['OPSET_MOST', 'Graph', 'load_graph']
 
 # What the parser of TensorRT 10.3 (JetPack 6) reads.
 OPSET_MOST = 20
+# Solution of a field before and after its update, in the graphs that update fields.
+_START, _SOLUTION = 'state/weight', 'next_state/weight'
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Graph:
 
 def load_graph(path: Path, plugins: PluginCalls | None = None) -> Graph:
     """Read a graph and let plugins stand for the functions that they implement.
+
+    The update of a field loses its solution, which the runtime finds on the host, exactly.
 
     Args:
         path: of the file.
@@ -77,4 +84,21 @@ def load_graph(path: Path, plugins: PluginCalls | None = None) -> Graph:
     kept = [function for function in model.functions if function.name not in replaced]
     del model.functions[:]
     model.functions.extend(kept)
+    _drop_solution(model.graph)
     return Graph(path, model, nodes)
+
+
+def _drop_solution(graph: onnx.GraphProto) -> None:
+    """Make the solution of a field no output: TensorRT drops its steps, a plugin is given none."""
+    outputs = [value for value in graph.output if value.name == _SOLUTION]
+    if not outputs:
+        return
+    graph.output.remove(outputs[0])
+    start = next(value for value in graph.input if value.name == _START)
+    graph.input.remove(start)
+    shape = [size.dim_value for size in start.type.tensor_type.shape.dim]
+    graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.float32), _START))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name == 'steps' and _SOLUTION in node.output:
+                attribute.i = 0

@@ -134,8 +134,10 @@ class TrtRuntime:
             rows = slice(row, row + most)
             feed = {f'state/{name}': tensor for name, tensor in tensors.items()}
             feed |= {'points': points[rows], 'values': values[rows], 'weights': weights[rows]}
-            tensors = under('next_state/', lane.run(feed | {'omega': self.omega[kind]}, {}))
-        # As on the CPU: a few steps towards it are for fields that stay on a device.
+            feed['omega'] = self.omega[kind]
+            # Of the sums alone: engines have no solution (engine/graphs.py).
+            tensors = tensors | under('next_state/', lane.run(feed, {}))
+        # As on the CPU. A graph's few steps towards it are for fields that stay on a device.
         curvature, target = tensors['curvature'], tensors['target']
         weight = exact_solution(curvature, target, ridge=self.manifest.rule['ridge'])
         return FieldState(curvature, target, weight.astype(np.float32))

@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from fake_cuda import Code, FakeDriver, FakeEngine

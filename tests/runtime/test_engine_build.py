@@ -22,7 +22,7 @@ from fake_tensorrt import make_tensorrt
 from ros2_spatial_ttt import cli
 from ros2_spatial_ttt.engine import command
 from ros2_spatial_ttt.engine.build import EngineBuilder
-from ros2_spatial_ttt.engine.graphs import OPSET_MOST, load_graph
+from ros2_spatial_ttt.engine.graphs import OPSET_MOST, Graph, load_graph
 from ros2_spatial_ttt.engine.plugins import plugin_calls
 from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.resources import model_directory
@@ -130,6 +130,21 @@ def test_all_products_of_the_network_in_half_precision_are_built_so(rtx, built_n
     sums = network.get_output(network.num_outputs - 1)
     assert sums.name == SUMS and sums.dtype == rtx.module.DataType.FLOAT
     assert tuple(sums.shape) == (len(load_manifest(NANO).state),)
+
+
+def test_the_steps_towards_a_field_s_solution_are_not_built(rtx, built_networks):
+    path = NANO / 'geometry_update.onnx'
+    builder = EngineBuilder(rtx, architectures=('sm_89',))
+    plans = []
+    with_solution = Graph(path, onnx.load(path), {})
+    network, _ = built_networks(
+        lambda: plans.extend(builder.build(one) for one in (load_graph(path), with_solution))
+    )
+    outputs = [network.get_output(number).name for number in range(network.num_outputs)]
+    inputs = [network.get_input(number).name for number in range(network.num_inputs)]
+    assert outputs == ['next_state/curvature', 'next_state/target']
+    assert 'state/weight' not in inputs
+    assert len(plans[0]) < 0.5 * len(plans[1])
 
 
 def test_a_node_with_neither_body_nor_plugin_is_named(rtx):

@@ -77,8 +77,18 @@ def test_sizes_in_a_functions_name_become_attributes(graph_with):
 def test_constants_of_the_rule_come_from_the_manifest(graph_with, manifest):
     rule = {**manifest.rule, 'mass_max': 7.5}
     got = attributes(graph_with('geometry_update', *ALL, rule=rule), 'FieldUpdate')
-    assert got['steps'] == 6 and got['mass_max'] == 7.5
+    assert got['mass_max'] == 7.5
     assert got['weight_min'] == pytest.approx(0.02) and got['ridge'] == got['decay'] == 1.0
+
+
+@pytest.mark.parametrize('creators', [(), ALL], ids=['body', 'plugin'])
+def test_the_update_of_a_field_gives_sums_and_takes_no_step(graph_with, creators):
+    graph = graph_with('appearance_update', *creators)
+    names = [value.name for value in graph.model.graph.output]
+    assert names == ['next_state/curvature', 'next_state/target']
+    assert 'state/weight' not in [value.name for value in graph.model.graph.input]
+    if creators:
+        assert attributes(graph, 'FieldUpdate')['steps'] == 0
 
 
 def test_a_model_in_half_precision_multiplies_in_it(graph_with):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from fake_cuda import Code, FakeDriver, engines

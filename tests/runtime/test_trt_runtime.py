@@ -13,6 +13,7 @@ import gc
 import numpy as np
 import pytest
 
+pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from fake_cuda import MOST, Code, FakeDriver, engines
@@ -209,6 +210,20 @@ def test_fields_equal_onnx_runtime_bit_for_bit(trt, ort, manifest, count):
         rows = samples_of(manifest, count, seed)
         got, want = trt.update('geometry', got, *rows), ort.update('geometry', want, *rows)
     assert equal(got.tensors(), want.tensors())
+
+
+@pytest.mark.parametrize('kind', ['geometry', 'appearance'])
+def test_of_a_field_only_its_sums_cross(trt, manifest, driver, kind):
+    channels = {'geometry': GEOMETRY_CHANNELS, 'appearance': manifest.appearance_channels}[kind]
+    points, _, weights = samples_of(manifest, 64)
+    values = np.ones((64, channels), np.float32)
+    field = FieldState.zeros(2 * len(trt.omega[kind]), channels)
+    before = driver.moved.copy()
+    got = trt.update(kind, field, points, values, weights)
+    moved = driver.moved - before
+    sums = got.curvature.nbytes + got.target.nbytes
+    feed = points.nbytes + values.nbytes + weights.nbytes + trt.omega[kind].nbytes
+    assert moved == {'cuMemcpyHtoDAsync': sums + feed, 'cuMemcpyDtoHAsync': sums}
 
 
 def test_without_a_weight_a_field_stays_as_it_is(trt, manifest):

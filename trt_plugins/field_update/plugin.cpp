@@ -28,7 +28,8 @@ std::array<PluginField, 6> const FieldPlugin::kFields{
 // The defaults are those of training.field_layers.FieldRule, which the function bodies hold.
 FieldPlugin::FieldPlugin(Attributes const& attributes)
     : Plugin(kSignature),
-      steps_(attributes.size("steps")),
+      // 0 where only the sums are wanted; a missing one is refused with the sizes.
+      steps_(attributes.integer("steps", -1)),
       in_place_(attributes.integer("in_place", 0)),
       ridge_(attributes.real("ridge", 1.0f)),
       decay_(attributes.real("decay", 1.0f)),
