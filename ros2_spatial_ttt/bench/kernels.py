@@ -23,6 +23,7 @@ from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.runtime.cuda import CudaStream, DeviceMemory, Gpu, PinnedMemory
 from ros2_spatial_ttt.runtime.trt_engine import Engine
 from ros2_spatial_ttt.runtime.trt_library import NAMES, Plugins, load_plugins, load_tensorrt
+from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 __all__ = ['add_arguments', 'engine_runs', 'on_device', 'rated', 'run', 'summary', 'table']
 
@@ -41,11 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure every part and return flat results: milliseconds, TFLOP/s, GB/s."""
+    """Measure every part and return flat results: milliseconds, TFLOP/s, GB/s.
+
+    Raises:
+        Unavailable: the backend or PyTorch has no GPU here.
+    """
     # PyTorch is what the parts are compared with; nothing else here needs it.
     from ros2_spatial_ttt.training import operators as parts
 
     device = 'cpu' if arguments.backend == 'ort' else 'cuda'
+    if device == 'cuda':
+        _require_gpu(arguments.backend)
     ceilings = parts.measured_ceilings(device)
     results: dict[str, Any] = {
         'backend': arguments.backend,
@@ -63,6 +70,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         for way, one in ways.items():
             results |= rated(f'{operator.name}.{way}', one, arguments.seconds, operator)
     return results
+
+
+def _require_gpu(backend: str) -> None:
+    """Refuse before anything is measured: later failures of PyTorch say less."""
+    import torch
+
+    Gpu.open()
+    load_tensorrt(backend)
+    if not torch.cuda.is_available():
+        raise Unavailable(
+            'PyTorch without CUDA',
+            f'the parts are compared with PyTorch on the GPU, PyTorch {torch.__version__} here '
+            'finds none',
+            'install a PyTorch for this CUDA (pytorch.org), or measure with --backend ort',
+        )
 
 
 def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> Run:
