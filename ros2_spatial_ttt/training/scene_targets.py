@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a memory should be able to tell after each chunk: the whole scene of the stream so far.
 
-Letters: C chunks of a stream, K names.
+Letters: C chunks of a stream, K names, S = ``SLOTS`` things of a name, Z kinds of rooms.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.training.data import Clip
+from ros2_spatial_ttt.training.data import UNKNOWN, Clip
+from ros2_spatial_ttt.training.scenes import ROOM_KINDS
 
-__all__ = ['SceneTruth', 'describe']
+__all__ = ['SLOTS', 'SceneTruth', 'describe']
 
 # A thing counts as seen once it covered so many tokens of a frame.
 LEAST_TOKENS = 4
+# So many things of a name are asked for one by one; all of them are counted.
+SLOTS = 3
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,21 @@ class SceneTruth:
     """The scene after each chunk.
 
     Attributes:
+        known: (C,) float32 1 = things have names here; else nothing is known of them.
         count: (C, K) float32 things of each name seen so far.
-        centre: (C, K, 3) float32 m, nearest of them in the level frame of the newest frame, as
-            each was last seen; 0 where none. size: (C, K, 3) float32 m, of that; 1 where none.
+        centre: (C, K, S, 3) float32 m, of the nearest first, in the level frame of the newest
+            frame, as each was last seen; 0 where there are not so many. size: (C, K, S, 3)
+            float32 m, of those; 1 where there are not so many.
         room: (C,) int64 number in ``ROOM_KINDS`` of the room one is in, -1 = not known.
+        rooms: (C, Z) float32 1 = one has been in a room of that kind.
     """
 
+    known: NDArray[np.float32]
     count: NDArray[np.float32]
     centre: NDArray[np.float32]
     size: NDArray[np.float32]
     room: NDArray[np.int64]
+    rooms: NDArray[np.float32]
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -60,13 +68,19 @@ def describe(clip: Clip, chunk_frames: int, names: int) -> SceneTruth:
         names: K.
     """
     seen: dict[int, _Seen] = {}
-    tables = []
+    known = np.float32((clip.label != UNKNOWN).any())
+    rows = []
     for frame in range(len(clip.image) // chunk_frames * chunk_frames):
         seen.update(_things(clip, frame))
         if (frame + 1) % chunk_frames == 0:
-            tables.append((*_table(seen, clip.map_T_level[frame], names), clip.room[frame]))
-    count, centre, size, room = (np.stack(column) for column in zip(*tables, strict=True))
-    return SceneTruth(count, centre, size, room)
+            table = _table(seen, clip.map_T_level[frame], names)
+            rows.append((known, *table, clip.room[frame], _visited(clip.room[: frame + 1])))
+    return SceneTruth(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def _visited(room: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return which kinds of rooms (Z,) are among those of the frames (F,)."""
+    return np.isin(np.arange(len(ROOM_KINDS)), room).astype(np.float32)
 
 
 def _things(clip: Clip, frame: int) -> dict[int, _Seen]:
@@ -89,10 +103,15 @@ def _table(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return count, centre and size of one chunk, as ``SceneTruth`` has them."""
     count = np.zeros(names, np.float32)
-    centre, size = np.zeros((names, 3), np.float32), np.ones((names, 3), np.float32)
-    for thing in seen.values():
-        here = map_T_level[:3, :3].T @ (thing.centre - map_T_level[:3, 3])
-        if not count[thing.name] or np.linalg.norm(here) < np.linalg.norm(centre[thing.name]):
-            centre[thing.name], size[thing.name] = here, thing.size
+    centre = np.zeros((names, SLOTS, 3), np.float32)
+    size = np.ones((names, SLOTS, 3), np.float32)
+    here = [
+        (map_T_level[:3, :3].T @ (thing.centre - map_T_level[:3, 3]), thing)
+        for thing in seen.values()
+    ]
+    for place, thing in sorted(here, key=lambda pair: float(np.linalg.norm(pair[0]))):
+        slot = int(count[thing.name])
+        if slot < SLOTS:
+            centre[thing.name, slot], size[thing.name, slot] = place, thing.size
         count[thing.name] += 1
     return count, centre, size

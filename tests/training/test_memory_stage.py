@@ -16,7 +16,8 @@ from toy_clips import save_toy, tiny_config, toy_home
 from ros2_spatial_ttt.training.batches import Batch, HomeShelf, make_batch
 from ros2_spatial_ttt.training.memory_stage import with_context
 from ros2_spatial_ttt.training.objective import Objective
-from ros2_spatial_ttt.training.scene_reader import SceneTargets, scene_losses
+from ros2_spatial_ttt.training.scene_reader import Scene, SceneTargets, scene_losses
+from ros2_spatial_ttt.training.scene_targets import SLOTS
 from ros2_spatial_ttt.training.scenes import home_path
 from ros2_spatial_ttt.training.settings import load_config
 from ros2_spatial_ttt.training.train import batch_options
@@ -49,11 +50,18 @@ def batch(config, tmp_path) -> Batch:
 def truth() -> SceneTargets:
     generator = torch.Generator().manual_seed(0)
     return SceneTargets(
-        count=torch.randint(0, 3, (2, NAMES), generator=generator).float(),
-        centre=torch.randn(2, NAMES, 3, generator=generator),
-        size=torch.rand(2, NAMES, 3, generator=generator) + 0.1,
+        known=torch.ones(2),
+        count=torch.randint(0, 5, (2, NAMES), generator=generator).float(),
+        centre=torch.randn(2, NAMES, SLOTS, 3, generator=generator),
+        size=torch.rand(2, NAMES, SLOTS, 3, generator=generator) + 0.1,
         room=torch.tensor([3, -1]),
+        rooms=torch.tensor([[0, 1, 0, 1, 0, 0, 0, 0], [0] * 8]).float(),
     )
+
+
+def present(truth: SceneTargets) -> torch.Tensor:
+    """Return which slots (B, K, S) hold a thing."""
+    return truth.count[..., None] > torch.arange(SLOTS)
 
 
 def state_of(objective: Objective, batch: Batch) -> dict[str, torch.Tensor]:
@@ -112,36 +120,65 @@ def test_of_two_things_one_is_the_nearer(objective):
     torch.testing.assert_close(scene.relation, -scene.relation.transpose(2, 3))
 
 
-def test_a_reader_that_knows_has_no_loss(objective, truth):
-    scene = objective.reader(objective.net.backbone.initial_state(2))
-    near, left = -truth.centre.norm(dim=2), truth.centre[..., 1]
-    value = torch.stack([near, left], dim=1)
+def knowing(scene: Scene, truth: SceneTargets) -> Scene:
+    """Return the scene as one tells it who knows the truth."""
+    nearest = truth.centre[:, :, 0]
+    value = torch.stack([-nearest.norm(dim=2), nearest[..., 1], nearest[..., 2]], dim=1)
     room = torch.zeros_like(scene.room)
     room[0, 3] = 100.0
-    knows = replace(
-        scene,
-        seen=torch.where(truth.count > 0, 100.0, -100.0),
+    return Scene(
         count=torch.log(truth.count.clamp(min=1.0)),
+        seen=torch.where(present(truth), 100.0, -100.0),
         centre=truth.centre,
         spread=torch.full_like(scene.spread, -3.0),
         size=torch.log(truth.size),
         room=room,
+        rooms=200.0 * truth.rooms - 100.0,
         relation=1e6 * (value[..., :, None] - value[..., None, :]),
     )
-    losses = scene_losses(knows, truth)
+
+
+def test_a_reader_that_knows_has_no_loss(objective, truth):
+    scene = objective.reader(objective.net.backbone.initial_state(2))
+    losses = scene_losses(knowing(scene, truth), truth)
     assert float(losses.pop('scene_centre')) == pytest.approx(-3.0, abs=1e-4)
     assert {name: round(float(loss), 4) for name, loss in losses.items()} == dict.fromkeys(
         losses, 0.0
     )
 
 
-def test_names_that_were_not_seen_have_no_place_to_learn(objective, truth):
+@pytest.mark.parametrize('slot', range(SLOTS))
+def test_every_thing_of_a_name_is_asked_for(slot, objective, truth):
+    """Whoever errs in one of them alone pays for it, by presence, place and size."""
+    scene = knowing(objective.reader(objective.net.backbone.initial_state(2)), truth)
+    best = scene_losses(scene, truth)
+    for name, loss in (('seen', 'scene_seen'), ('centre', 'scene_centre'), ('size', 'scene_size')):
+        wrong = getattr(scene, name).clone()
+        wrong[:, :, slot] = -wrong[:, :, slot] + 0.5
+        assert scene_losses(replace(scene, **{name: wrong}), truth)[loss] > best[loss] + 0.01
+
+
+def test_what_has_no_names_teaches_nothing_of_things_and_rooms(objective, truth):
+    """A recording without labels: not a stream without things."""
+    nothing = replace(
+        truth,
+        known=torch.zeros(2),
+        count=torch.zeros(2, NAMES),
+        room=torch.full((2,), -1),
+        rooms=torch.zeros(2, 8),
+    )
+    scene = objective.reader(objective.net.backbone.initial_state(2))
+    assert all(float(loss.detach()) == 0.0 for loss in scene_losses(scene, nothing).values())
+
+
+def test_things_that_were_not_seen_have_no_place_to_learn(objective, truth):
     with torch.no_grad():
         scene = objective.reader(objective.net.backbone.initial_state(2))
+    there = present(truth)[..., None]
     elsewhere = replace(
         truth,
-        centre=torch.where((truth.count > 0)[..., None], truth.centre, torch.tensor(9.0)),
-        size=torch.where((truth.count > 0)[..., None], truth.size, torch.tensor(9.0)),
+        centre=torch.where(there, truth.centre, torch.tensor(9.0)),
+        size=torch.where(there, truth.size, torch.tensor(9.0)),
     )
     for name, loss in scene_losses(scene, truth).items():
         assert float(loss) == float(scene_losses(scene, elsewhere)[name])

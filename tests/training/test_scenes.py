@@ -32,18 +32,21 @@ def clip_of(options: ClipOptions = PLAIN, *, tilt: float = 0.0, frames: int = 4)
     return make_clip(home, np.arange(frames), options, np.random.default_rng(0))
 
 
-def seen_frames(numbers: list[list[int]]) -> Clip:
-    """Return a clip whose frame n shows the things ``numbers[n]``, four tokens of each."""
+def seen_frames(numbers: list[list[int]], names: dict[int, int] | None = None) -> Clip:
+    """Return a clip whose frame n shows the things ``numbers[n]``, four tokens of each.
+
+    Thing n has the name ``names[n]``, lies 2 + n m ahead and is 0.1 n m large.
+    """
     clip = clip_of(frames=len(numbers))
     thing, label = np.zeros_like(clip.thing), np.zeros_like(clip.label)
-    names = {1: 1, 2: 1, 3: 5}
-    centre = np.zeros_like(clip.centre)
+    names = names or {1: 1, 2: 1, 3: 5}
+    centre, size = np.zeros_like(clip.centre), np.ones_like(clip.size)
     for frame, things in enumerate(numbers):
         for slot, number in enumerate(things):
             tokens = slice(4 * slot, 4 * slot + 4)
             thing[frame, tokens], label[frame, tokens] = number, names[number]
-            centre[frame, tokens] = (2.0 + number, 1.0, 0.0)
-    return replace(clip, thing=thing, label=label, centre=centre)
+            centre[frame, tokens], size[frame, tokens] = (2.0 + number, 1.0, 0.0), 0.1 * number
+    return replace(clip, thing=thing, label=label, centre=centre, size=size)
 
 
 def test_things_stay_in_the_description_when_out_of_view():
@@ -54,12 +57,36 @@ def test_things_stay_in_the_description_when_out_of_view():
     assert truth.room.tolist() == [1, 1, 1]
 
 
+def test_rooms_stay_in_the_description_when_left():
+    clip = replace(seen_frames([[], [], [], [], [], []]), room=np.array([1, 1, 4, -1, -1, -1]))
+    truth = describe(clip, 2, 36)
+    assert [np.flatnonzero(row).tolist() for row in truth.rooms] == [[1], [1, 4], [1, 4]]
+    assert truth.room.tolist() == [1, -1, -1]
+
+
+def test_things_of_a_name_are_told_one_by_one_and_all_counted():
+    numbers = [[4, 1], [3, 2]]
+    clip = seen_frames(numbers, names=dict.fromkeys((1, 2, 3, 4), 1))
+    truth = describe(clip, 2, 36)
+    assert truth.count[0, 0] == 4
+    # Thing n lies 2 + n m ahead; what was seen in frame 0 is 0.05 m nearer in frame 1.
+    np.testing.assert_allclose(truth.centre[0, 0, :, 0], (2.95, 4.0, 5.0), atol=1e-6)
+    np.testing.assert_allclose(truth.size[0, 0, :, 0], (0.1, 0.2, 0.3), atol=1e-6)
+    assert (truth.centre[0, 1:] == 0.0).all() and (truth.size[0, 1:] == 1.0).all()
+
+
+def test_a_stream_without_names_is_not_one_without_things():
+    clip = seen_frames([[1], [1]])
+    assert describe(clip, 2, 36).known.tolist() == [1.0]
+    assert describe(replace(clip, label=np.full_like(clip.label, -1)), 2, 36).known.tolist() == [0]
+
+
 def test_centres_are_those_of_the_nearest_in_the_present_frame():
     clip = seen_frames([[2], [1], [], []])
     truth = describe(clip, 2, 36)
     # The robot drives ahead by 0.05 m a frame; thing 1 was 3 m ahead in frame 1.
-    np.testing.assert_allclose(truth.centre[0, 0], (3.0, 1.0, 0.0), atol=1e-6)
-    np.testing.assert_allclose(truth.centre[1, 0], (2.9, 1.0, 0.0), atol=1e-6)
+    np.testing.assert_allclose(truth.centre[0, 0, 0], (3.0, 1.0, 0.0), atol=1e-6)
+    np.testing.assert_allclose(truth.centre[1, 0, 0], (2.9, 1.0, 0.0), atol=1e-6)
 
 
 def test_things_of_few_tokens_do_not_count_as_seen():
