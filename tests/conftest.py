@@ -22,6 +22,8 @@ TIERS = {
     'sim': {'mujoco'},
     'ray': {'ray'},
     'trt': {'tensorrt_rtx'},
+    # No module: the library of kernels that CUDA's compiler made.
+    'cuda': set(),
 }
 # Markers of what no machine can be asked to have; a test with one of them may always skip.
 OPTIONAL = ('installed_ros', 'gpu', 'tensorrt_headers')

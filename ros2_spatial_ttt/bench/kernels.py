@@ -4,6 +4,9 @@
 
 spatial-ttt bench kernels --backend tensorrt --size published
 spatial-ttt bench kernels --backend ort --size nano
+
+On a GPU in float, half and bfloat16: the C launchers as a CUDA graph where their library is
+installed, engines of bodies and of plugins launch by launch and as a CUDA graph, and PyTorch.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ros2_spatial_ttt.bench.launchers import Launchers, kernels_library
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.runtime.cuda import CudaStream, DeviceMemory, Gpu, PinnedMemory
@@ -30,7 +35,10 @@ __all__ = ['add_arguments', 'engine_runs', 'on_device', 'rated', 'run', 'summary
 # Runs so many times, then waits until all is done.
 Run = Callable[[int], None]
 # What a result of an operator may be compared with, in the order of the table.
-WAYS = ('runtime', 'plugin', 'body', 'ort', 'graph', 'compiled', 'eager')
+WAYS = (
+    *('runtime', 'kernel', 'plugin_graph', 'plugin', 'body_graph', 'body'),
+    *('ort', 'graph', 'compiled', 'eager'),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,15 +68,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'ceiling.gbs': ceilings.gbs,
         **{f'ceiling.{name}_tflops': value for name, value in ceilings.tflops.items()},
     }
-    runs = _onnx_runtime if device == 'cpu' else _parts
     for operator in parts.operators(parts.SIZES[arguments.size], arguments.rule):
-        feed = {name: tensor.numpy() for name, tensor in operator.inputs.items()}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / 'part.onnx'
-            path.write_bytes(operator.graph().SerializeToString())
-            ways = runs(path, feed, arguments.backend) | operator.pytorch(device)
-        for way, one in ways.items():
-            results |= rated(f'{operator.name}.{way}', one, arguments.seconds, operator)
+        narrow = [operator.narrowed(short) for short in ('fp16', 'bf16')]
+        for one in (operator, *(narrow if device == 'cuda' else ())):
+            ways = _engines(operator, one.dtype, arguments.backend) | _launched(one, device)
+            for way, once in (ways | one.pytorch(device)).items():
+                results |= rated(f'{one.name}.{way}', once, arguments.seconds, one)
     return results
 
 
@@ -87,8 +92,40 @@ def _require_gpu(backend: str) -> None:
         )
 
 
-def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> Run:
-    """Return how an engine runs on inputs that are on the device already."""
+def _engines(operator: Any, dtype: Any, backend: str) -> dict[str, Run]:
+    """Return how a backend runs an operator in float or, as an export does it, in half."""
+    from ros2_spatial_ttt.training import operators as parts
+    from ros2_spatial_ttt.training.precision import in_half
+
+    half = dtype == parts.TYPES['fp16']
+    # Nothing exports bfloat16, and fields are float in every export.
+    if dtype == parts.TYPES['bf16'] or (half and operator.name == 'field_update'):
+        return {}
+    graph = in_half(operator.graph()) if half else operator.graph()
+    feed = {name: tensor.numpy() for name, tensor in operator.inputs.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'part.onnx'
+        path.write_bytes(graph.SerializeToString())
+        if backend == 'ort':
+            return _onnx_runtime(path, feed)
+        return _parts(path, feed, backend, precision='fp16' if half else 'fp32')
+
+
+def _launched(operator: Any, device: str) -> dict[str, Run]:
+    """Return the operator's C launcher, where the library of kernels is installed."""
+    from ros2_spatial_ttt.bench.launched import Launched
+
+    library = kernels_library() if device == 'cuda' else None
+    if library is None:
+        return {}
+    return {'kernel': Launched(Launchers(library), operator, device)}
+
+
+def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> dict[str, Run]:
+    """Return how an engine runs on inputs that are on the device already.
+
+    By way: '' launch by launch; 'graph' as a CUDA graph, where TensorRT lets it be captured.
+    """
     with gpu.active():
         stream, context = CudaStream(gpu, urgent=False), engine.context()
         specs = {**engine.inputs, **engine.outputs}
@@ -100,28 +137,42 @@ def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> Run:
             gpu.synchronize(stream)
         context.bind({name: one.address for name, one in memory.items()})
 
-    def run(times: int) -> None:
-        # The memory lives as long as this function.
-        assert len(memory) == len(specs)
-        with gpu.active():
-            for _ in range(times):
-                context.enqueue(stream)
-            gpu.synchronize(stream)
+    def repeated(once: Callable[[], None]) -> Run:
+        def run(times: int) -> None:
+            # The memory lives as long as this function.
+            assert len(memory) == len(specs)
+            with gpu.active():
+                for _ in range(times):
+                    once()
+                gpu.synchronize(stream)
 
-    return run
+        return run
+
+    runs = {'': repeated(lambda: context.enqueue(stream))}
+    runs[''](1)  # TensorRT wants to have run once before it is captured
+    with gpu.active():
+        if context.capturable(stream):
+            graph = gpu.capture(lambda: context.enqueue(stream), stream)
+            runs['graph'] = repeated(lambda: gpu.launch(graph, stream))
+    return runs
 
 
-def _parts(path: Path, feed: Mapping[str, NDArray], name: str) -> dict[str, Run]:
+def _parts(
+    path: Path, feed: Mapping[str, NDArray], name: str, *, precision: str
+) -> dict[str, Run]:
     from ros2_spatial_ttt.resources import model_directory
     from ros2_spatial_ttt.runtime.base import load_manifest
 
-    return engine_runs(path, feed, name, load_manifest(model_directory('nano')))
+    manifest = load_manifest(model_directory('nano'))
+    return engine_runs(path, feed, name, replace(manifest, precision=precision))
 
 
 def engine_runs(
     path: Path, feed: Mapping[str, NDArray], name: str, manifest: Manifest
 ) -> dict[str, Run]:
     """Return a graph's bodies compiled, and its plugins where their library is installed.
+
+    Each launch by launch, and as a CUDA graph where it may be captured.
 
     Args:
         path: of the graph.
@@ -142,11 +193,12 @@ def engine_runs(
             with gpu.active():
                 builder = EngineBuilder(tensorrt)
                 engine = Engine(tensorrt, builder.build(graph), f'{path.name} ({way})')
-            runs[way] = on_device(gpu, engine, feed)
+            for how, one in on_device(gpu, engine, feed).items():
+                runs[f'{way}_{how}' if how else way] = one
     return runs
 
 
-def _onnx_runtime(path: Path, feed: Mapping[str, NDArray], _: str) -> dict[str, Run]:
+def _onnx_runtime(path: Path, feed: Mapping[str, NDArray]) -> dict[str, Run]:
     import onnxruntime
 
     from ros2_spatial_ttt.runtime.ort import session_options

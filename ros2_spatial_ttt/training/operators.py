@@ -12,7 +12,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 import torch
@@ -24,6 +24,7 @@ from ros2_spatial_ttt.training.onnx_functions import CustomPart, export_graph
 
 __all__ = [
     'SIZES',
+    'TYPES',
     'Ceilings',
     'Operator',
     'Run',
@@ -34,6 +35,12 @@ __all__ = [
 ]
 
 Run = Callable[[int], None]
+
+# Types that tokens are stored in, by their short names.
+TYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+# Inputs that may be narrower than float, and outputs that then are, too.
+_TOKENS = ('tokens', 'key', 'value', 'values')
+_OF_TOKENS = ('query', 'key', 'value')
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Operator:
     Attributes:
         name: such as 'fast_weight_update'. layer: its PyTorch form. inputs: by name.
         flops: of its products, one multiplication and one addition each. bytes: that must be read
-            and written at least.
+            and written at least. dtype: of tokens, and of products but those of a field.
     """
 
     name: str
@@ -80,6 +87,23 @@ class Operator:
     inputs: dict[str, Tensor]
     flops: int
     bytes: int
+    dtype: torch.dtype = torch.float32
+
+    def narrowed(self, short: str) -> Operator:
+        """Return the operator with tokens of a type of ``TYPES``, named after it."""
+        dtype = TYPES[short]
+        inputs = {n: t.to(dtype) if n in _TOKENS else t for n, t in self.inputs.items()}
+        return replace(
+            self,
+            name=f'{self.name}_{short}',
+            inputs=inputs,
+            bytes=_bytes(self.layer, inputs, dtype),
+            dtype=dtype,
+        )
+
+    def stored(self, output: str) -> torch.dtype:
+        """Return the type of an output, given its name."""
+        return self.dtype if output in _OF_TOKENS else torch.float32
 
     def graph(self) -> onnx.ModelProto:
         """Return an ONNX graph of one node that calls the part's local function."""
@@ -97,8 +121,13 @@ class Operator:
             )
 
     def pytorch(self, device: str) -> dict[str, Run]:
-        """Return how PyTorch runs the same maths so many times: eager, compiled, CUDA graph."""
-        arguments = [tensor.to(device) for tensor in self.inputs.values()]
+        """Return how PyTorch runs the same maths so many times: eager, compiled, CUDA graph.
+
+        A body has one type: where tokens are narrow the blocks' state is, too, which spares
+        PyTorch work that the kernels do; a field stays in float.
+        """
+        kind = torch.float32 if isinstance(self.layer, FieldUpdate) else self.dtype
+        arguments = [tensor.to(device, kind) for tensor in self.inputs.values()]
         body = self.layer.body
         ways = {'eager': body, 'compiled': torch.compile(body)}
         if device == 'cuda':
@@ -137,11 +166,7 @@ def operators(size: Size, rule: str, *, seed: int = 1) -> list[Operator]:
 def measured_ceilings(device: str) -> Ceilings:
     """Measure products and copies on 'cuda' or 'cpu', where they are smaller."""
     edge, megabytes = (8192, 512) if device == 'cuda' else (768, 64)
-    types = (
-        {'fp32': torch.float32, 'fp16': torch.float16}
-        if device == 'cuda'
-        else {'fp32': torch.float32}
-    )
+    types = TYPES if device == 'cuda' else {'fp32': torch.float32}
     tflops = {}
     for name, dtype in types.items():
         a = torch.rand(edge, edge, device=device, dtype=dtype)
@@ -175,9 +200,12 @@ def _seconds(run: Run) -> float:
     return min(took)
 
 
-def _bytes(layer: CustomLayer, inputs: dict[str, Tensor]) -> int:
-    shapes = layer.output_shapes(*inputs.values())
-    return sum(t.nbytes for t in inputs.values()) + 4 * sum(shape.numel() for shape in shapes)
+def _bytes(
+    layer: CustomLayer, inputs: dict[str, Tensor], dtype: torch.dtype = torch.float32
+) -> int:
+    shapes = zip(layer.outputs, layer.output_shapes(*inputs.values()), strict=True)
+    written = (s.numel() * (dtype.itemsize if n in _OF_TOKENS else 4) for n, s in shapes)
+    return sum(t.nbytes for t in inputs.values()) + sum(written)
 
 
 def _conv(s: Size, random: Callable[..., Tensor]) -> Operator:

@@ -55,10 +55,23 @@ def test_an_engine_runs_on_inputs_that_stay_on_the_device(tiny, files, name):
     driver = FakeDriver()
     engine = FakeEngine(driver, files / f'{name}.onnx')
     feed = {key: value.numpy() for key, value in tiny[name].inputs.items()}
-    run = kernels.on_device(Gpu(driver, 0), engine, feed)
+    runs = kernels.on_device(Gpu(driver, 0), engine, feed)
     moved = dict(driver.moved)
-    run(3)
+    assert set(runs) == {'', 'graph'}
+    for run in runs.values():
+        run(3)
     assert dict(driver.moved) == moved
+
+
+def test_engines_are_measured_in_the_precisions_that_are_exported(tiny):
+    def ways(name, dtype):
+        return set(kernels._engines(tiny[name], dtype, 'ort'))
+
+    for name in NAMES:
+        assert ways(name, torch.float32) == {'ort'}
+        assert ways(name, torch.bfloat16) == set()
+    assert ways('fast_weight_update', torch.float16) == {'ort'}
+    assert ways('field_update', torch.float16) == set()
 
 
 def test_work_and_traffic_are_those_of_the_sizes():
@@ -80,9 +93,10 @@ def test_results_are_rates_of_the_median_time(tiny):
 def test_the_table_has_a_line_for_every_way_and_ceiling():
     results = {'size': 'nano', 'backend': 'tensorrt', 'ceiling.gbs': 4000.0}
     results |= {'ceiling.fp32_tflops': 50.0}
-    for way in ('eager', 'plugin'):
+    for way in ('eager', 'plugin', 'kernel', 'plugin_graph'):
         results |= {f'field_update.{way}_{unit}': 1.0 for unit in ('ms', 'tflops', 'gbs')}
     lines = kernels.summary(results).splitlines()
     assert [line.split('|')[1].strip() for line in lines[2:]] == [
-        *('field_update.plugin', 'field_update.eager', 'ceiling.fp32', 'ceiling.copy')
+        *('field_update.kernel', 'field_update.plugin_graph', 'field_update.plugin'),
+        *('field_update.eager', 'ceiling.fp32', 'ceiling.copy'),
     ]

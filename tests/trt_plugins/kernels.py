@@ -2,60 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launchers of ``trt_plugins`` as functions of numpy arrays, on a GPU or emulated.
 
-Structures mirror the headers ``trt_plugins/*/launcher.h``. Outputs and workspace are filled with
-NaN before every call.
+Outputs and workspace are filled with NaN before every call.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from ctypes import POINTER, Structure, c_char_p, c_float, c_int32, c_size_t, c_void_p
+from ctypes import Structure
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 
+from ros2_spatial_ttt.bench import launchers
+
 __all__ = ['STORAGE', 'GpuMemory', 'HostMemory', 'Kernels']
 
 # SpatialTttType by numpy type.
-STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(ml_dtypes.bfloat16): 2}
-RULES = {'gd': 0, 'momentum': 1, 'muon': 2}
-
-
-def _structure(name: str, **fields) -> type[Structure]:
-    return type(name, (Structure,), {'_fields_': list(fields.items())})
-
-
-def _of(kind, names: str) -> dict:
-    return dict.fromkeys(names.split(), kind)
-
-
-ConvSizes = _structure('ConvSizes', **_of(c_int32, 'batch frames rows columns heads width type'))
-ConvTensors = _structure(
-    'ConvTensors',
-    **_of(c_void_p, 'tokens tail frame_valid kernel bias query key value next_tail'),
-)
-FastSizes = _structure(
-    'FastSizes', **_of(c_int32, 'batch heads inner width tokens frames rule type products')
-)
-FastTensors = _structure(
-    'FastTensors',
-    **_of(c_void_p * 3, 'weight momentum initial'),
-    **_of(c_void_p, 'key value rates gate step decay frame_valid'),
-    **_of(c_void_p * 3, 'next_weight next_momentum'),
-    workspace=c_void_p,
-)
-FieldSizes = _structure(
-    'FieldSizes',
-    **_of(c_int32, 'features channels samples steps type'),
-    **_of(c_float, 'ridge decay mass_max weight_min'),
-)
-FieldTensors = _structure(
-    'FieldTensors',
-    **_of(c_void_p, 'curvature target weight points values weights omega'),
-    **_of(c_void_p, 'next_curvature next_target next_weight workspace'),
-)
+STORAGE = {
+    np.dtype(kind): launchers.STORAGE[np.dtype(kind).name]
+    for kind in (np.float32, np.float16, ml_dtypes.bfloat16)
+}
 
 
 class HostMemory:
@@ -120,20 +87,14 @@ class Kernels:
     """
 
     def __init__(self, library: Path, memory: HostMemory | GpuMemory) -> None:
-        self.library, self.memory = ctypes.CDLL(str(library)), memory
+        self.launchers, self.memory = launchers.Launchers(library), memory
         self.observer: Callable[[Callable[[int], None]], None] | None = None
-        for name, sizes in (('conv', ConvSizes), ('fast', FastSizes), ('field', FieldSizes)):
-            refusal = getattr(self.library, f'spatial_ttt_{name}_refusal')
-            refusal.argtypes, refusal.restype = [POINTER(sizes)], c_char_p
-        for name, sizes in (('fast', FastSizes), ('field', FieldSizes)):
-            workspace = getattr(self.library, f'spatial_ttt_{name}_workspace')
-            workspace.argtypes, workspace.restype = [POINTER(sizes)], c_size_t
 
     def conv(self, tokens, tail, frame_valid, kernel, bias, *, grid, heads) -> dict:
         """Return query, key, value (B, H, N, e) and next_tail; see ``SpatioTemporalConv``."""
         batch, frames, count, channels = tokens.shape
         width = channels // (3 * heads)
-        sizes = ConvSizes(batch, frames, *grid, heads, width, STORAGE[tokens.dtype])
+        sizes = launchers.SIZES['conv'](batch, frames, *grid, heads, width, STORAGE[tokens.dtype])
         given = {
             'tokens': tokens,
             'tail': tail,
@@ -144,7 +105,7 @@ class Kernels:
         head = (batch, heads, frames * count, width)
         wanted = dict.fromkeys(('query', 'key', 'value'), (head, tokens.dtype))
         wanted['next_tail'] = (tail.shape, np.float32)
-        return self._call('conv', sizes, ConvTensors, given, wanted)
+        return self._call('conv', sizes, given, wanted)
 
     def fast(self, weights, momenta, initial, tokens, *, rule, products=None, in_place=False):
         """Return next (weights, momenta); tokens: key … frame_valid by name.
@@ -154,9 +115,9 @@ class Kernels:
         batch, heads, inner, width = weights[0].shape
         key = tokens['key']
         products = key.dtype if products is None else np.dtype(products)
-        sizes = FastSizes(
+        sizes = launchers.SIZES['fast'](
             *(batch, heads, inner, width, key.shape[2], tokens['frame_valid'].shape[1]),
-            *(RULES[rule], STORAGE[key.dtype], STORAGE[products]),
+            *(launchers.RULES[rule], STORAGE[key.dtype], STORAGE[products]),
         )
         put, unset = self.memory.put, self.memory.unset
         arrays = {
@@ -168,8 +129,8 @@ class Kernels:
         for kind in ('weight', 'momentum'):
             nexts = [unset(w.shape, np.float32) for w in weights]
             arrays[f'next_{kind}'] = arrays[kind] if in_place else nexts
-        arrays['workspace'] = unset((self._workspace('fast', sizes),), np.uint8)
-        self._launch('fast', sizes, FastTensors, arrays)
+        arrays['workspace'] = unset((self.launchers.workspace('fast', sizes),), np.uint8)
+        self._launch('fast', sizes, arrays)
         return tuple(
             tuple(self.memory.get(array) for array in arrays[name])
             for name in ('next_weight', 'next_momentum')
@@ -179,50 +140,43 @@ class Kernels:
         """Return next A, B, W for state (A, B, W), samples (points, values, weights), a rule."""
         names = ('curvature', 'target', 'weight')
         points, values, weights = samples
-        sizes = FieldSizes(
+        sizes = launchers.SIZES['field'](
             *(*state[1].shape, len(points), rule['steps'], STORAGE[values.dtype]),
             *(rule[name] for name in ('ridge', 'decay', 'mass_max', 'weight_min')),
         )
         given = dict(zip(names, state, strict=True))
         given.update(points=points, values=values, weights=weights, omega=omega)
         wanted = {f'next_{name}': (given[name].shape, np.float32) for name in names}
-        wanted['workspace'] = ((self._workspace('field', sizes),), np.uint8)
+        wanted['workspace'] = ((self.launchers.workspace('field', sizes),), np.uint8)
         shared = {f'next_{name}': name for name in names} if in_place else {}
-        result = self._call('field', sizes, FieldTensors, given, wanted, shared)
+        result = self._call('field', sizes, given, wanted, shared)
         return tuple(result[f'next_{name}'] for name in names)
 
     def refusal(self, operator: str, **sizes) -> str | None:
         """Return why an operator does not take these sizes."""
-        kind = {'conv': ConvSizes, 'fast': FastSizes, 'field': FieldSizes}[operator]
-        sentence = getattr(self.library, f'spatial_ttt_{operator}_refusal')(kind(**sizes))
-        return None if sentence is None else sentence.decode()
+        return self.launchers.refusal(operator, launchers.SIZES[operator](**sizes))
 
-    def _workspace(self, operator: str, sizes: Structure) -> int:
-        return getattr(self.library, f'spatial_ttt_{operator}_workspace')(sizes)
+    def workspace(self, operator: str, **sizes) -> int:
+        """Return the bytes of workspace that an operator asks for at these sizes."""
+        return self.launchers.workspace(operator, launchers.SIZES[operator](**sizes))
 
-    def _call(self, operator, sizes, kind, given, wanted, shared=None) -> dict:
+    def _call(self, operator, sizes, given, wanted, shared=None) -> dict:
         arrays = {name: self.memory.put(array) for name, array in given.items()}
         for name, (shape, dtype) in wanted.items():
             source = (shared or {}).get(name)
             arrays[name] = arrays[source] if source else self.memory.unset(shape, dtype)
-        self._launch(operator, sizes, kind, arrays)
+        self._launch(operator, sizes, arrays)
         return {name: self.memory.get(arrays[name]) for name in wanted if name != 'workspace'}
 
-    def _launch(self, operator: str, sizes: Structure, kind: type[Structure], arrays) -> None:
+    def _launch(self, operator: str, sizes: Structure, arrays) -> None:
         address = self.memory.address
-        pointers = {
-            name: (c_void_p * 3)(*map(address, array))
-            if isinstance(array, list)
-            else address(array)
+        addresses = {
+            name: [address(one) for one in array] if isinstance(array, list) else address(array)
             for name, array in arrays.items()
         }
-        launcher = getattr(self.library, f'spatial_ttt_{operator}')
-        tensors = kind(**pointers)
 
         def launch(stream: int) -> None:
-            error = launcher(ctypes.byref(sizes), ctypes.byref(tensors), c_void_p(stream))
-            if error:
-                raise RuntimeError(f'spatial_ttt_{operator}: CUDA error {error}')
+            self.launchers.launch(operator, sizes, addresses, stream)
 
         launch(0)
         if self.observer is not None:

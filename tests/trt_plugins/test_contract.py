@@ -23,6 +23,12 @@ def conv_inputs(dtype=np.float32) -> list[np.ndarray]:
     return [arrays['tokens'], arrays['tail'], mask, arrays['kernel'], arrays['bias']]
 
 
+def wide_inputs() -> list[np.ndarray]:
+    arrays = conv.given(np.random.default_rng(1), 1, 1, (1, 1), 3 * 1028)
+    mask = prefix_mask([1], 1)
+    return [arrays['tokens'], arrays['tail'], mask, arrays['kernel'], arrays['bias']]
+
+
 def fast_inputs(dtype=np.float32) -> list[np.ndarray]:
     weights, momenta, initial, tokens = fast.given(
         np.random.default_rng(2), 1, 2, 16, 8, 2, 5, dtype
@@ -100,6 +106,10 @@ REFUSALS = {
     'inputs': (
         *('FieldUpdate', FIELD, lambda: field_inputs()[:5], 3),
         'expected 7 inputs and 3 outputs, got 5 and 3',
+    ),
+    'width of a head': (
+        *('SpatioTemporalConv', {'rows': 1, 'columns': 1, 'heads': 1}, wide_inputs, 4),
+        'a head has at most 1024 channels',
     ),
     'steps': ('FieldUpdate', {'steps': 2000}, field_inputs, 3, 'steps must be 0 to 1000'),
 }

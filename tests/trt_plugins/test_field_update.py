@@ -13,6 +13,10 @@ from ros2_spatial_ttt.memory import oracle
 from ros2_spatial_ttt.memory.field import FieldState
 
 RULE = {'ridge': 1.0, 'decay': 0.99, 'mass_max': 4.0, 'weight_min': 0.02, 'steps': 6}
+SIZES = {
+    **{'features': 64, 'channels': 2, 'samples': 10, 'steps': 6, 'type': 0},
+    **{'ridge': 1.0, 'decay': 1.0, 'mass_max': 60.0, 'weight_min': 0.02},
+}
 # Features, channels: one tile, no multiple of anything, several tiles of both.
 FIELDS = {'tile': (64, 7), 'odd': (38, 3), 'several': (70, 66)}
 FLOAT = 5e-6
@@ -111,6 +115,23 @@ def test_the_new_state_may_lie_in_the_buffers_of_the_old(kernels):
         np.testing.assert_array_equal(one, other)
 
 
+# So many tiles that no sum is split, which would keep the emulator busy for hours.
+@pytest.mark.parametrize('kernels', [pytest.param('gpu', marks=pytest.mark.gpu)], indirect=True)
+def test_long_sums_over_samples_are_rounded_and_not_cut(kernels):
+    check_sums(kernels, features=2048, count=4800)
+
+
+def check_sums(kernels, features: int, count: int) -> None:
+    rng = np.random.default_rng(8)
+    omega, (points, values, weights) = omega_of(rng, features), samples_of(rng, count, 3)
+    got = kernels.field(empty(features, 3), (points, values, weights), omega, rule=RULE)
+    phases = points.astype(np.float64) @ omega.astype(np.float64).T
+    keys = np.concatenate([np.cos(phases), np.sin(phases)], axis=1) * (2 / features) ** 0.5
+    weighted = keys * weights[:, None].astype(np.float64)
+    assert_near(got[0], weighted.T @ keys, FLOAT, 'A')
+    assert_near(got[1], weighted.T @ values.astype(np.float64), FLOAT, 'B')
+
+
 def test_a_hundred_chunks_stay_with_the_oracle(kernels):
     rng = np.random.default_rng(7)
     omega, state, rule = omega_of(rng, 24), empty(24, 3), {**RULE, 'steps': 2}
@@ -123,12 +144,14 @@ def test_a_hundred_chunks_stay_with_the_oracle(kernels):
 
 
 def test_refuses_what_it_cannot_do(kernels):
-    sizes = {
-        **{'features': 64, 'channels': 2, 'samples': 10, 'steps': 6, 'type': 0},
-        **{'ridge': 1.0, 'decay': 1.0, 'mass_max': 60.0, 'weight_min': 0.02},
-    }
+    sizes = SIZES
     assert kernels.refusal('field', **sizes) is None
     assert 'even' in kernels.refusal('field', **{**sizes, 'features': 63})
     assert 'mass_max' in kernels.refusal('field', **{**sizes, 'mass_max': 0.0})
     assert 'steps' in kernels.refusal('field', **{**sizes, 'steps': -1})
     assert 'bfloat16' in kernels.refusal('field', **{**sizes, 'type': 3})
+
+
+def test_the_workspace_of_refused_sizes_is_none(kernels):
+    assert kernels.workspace('field', **SIZES) > 0
+    assert kernels.workspace('field', **dict.fromkeys(SIZES, 0)) == 0

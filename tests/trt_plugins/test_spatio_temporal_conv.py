@@ -60,6 +60,20 @@ def test_equals_the_oracle_for_every_layout_of_threads(kernels, sizes, order):
     check(got, arrays, [2], grid=(2, 3), heads=heads, tolerance=TOLERANCE[np.float32])
 
 
+# The widest head by channels of a thread, and the next wider one, which is refused.
+WIDEST = {'four': (1024, 1028), 'two': (510, 514), 'one': (255, 257)}
+
+
+@pytest.mark.parametrize('widths', WIDEST.values(), ids=WIDEST)
+def test_the_widest_head_is_launched_and_a_wider_one_is_refused(kernels, widths):
+    sizes = {'batch': 1, 'frames': 1, 'rows': 1, 'columns': 2, 'heads': 1, 'type': 0}
+    assert kernels.refusal('conv', **sizes, width=widths[0]) is None
+    assert '1024 channels, 512' in kernels.refusal('conv', **sizes, width=widths[1])
+    arrays = given(np.random.default_rng(6), 1, 1, (1, 2), 3 * widths[0])
+    got = kernels.conv(**arrays, frame_valid=prefix_mask([1], 1), grid=(1, 2), heads=1)
+    check(got, arrays, [1], grid=(1, 2), heads=1, tolerance=TOLERANCE[np.float32])
+
+
 @pytest.mark.parametrize('grid', [(1, 1), (7, 9), (5, 13)], ids=str)
 def test_equals_the_oracle_on_odd_grids_with_partial_chunks(kernels, grid):
     arrays = given(np.random.default_rng(2), 4, 3, grid, 12)

@@ -3,7 +3,10 @@
 // Matrix products on tensor cores, from shared memory, accumulated in float.
 //
 // half and bfloat: one product of 16-bit numbers. float: three products of numbers rounded to
-// TF32, high x high + high x low + low x high, which keeps about 21 bits (nvcuda::wmma).
+// TF32, high x high + high x low + low x high, which keeps about 21 bits of a product. Tensor
+// cores may cut their sums towards zero instead of rounding them. Over thousands of terms of one
+// sign that would cost 6 of those bits, so for float they sum 8 deep only, from zero, and threads
+// add these sums, rounded (nvcuda::wmma).
 #pragma once
 
 #include <cuda_pipeline.h>
@@ -109,6 +112,19 @@ struct WarpProduct {
         }
     }
 
+    // sum += (high + low) (right_high + right_low) without low x low, the smaller products first.
+    static __device__ void add_split(Sum<T>& sum, const A& high, const A& low,
+                                     const B& right_high, const B& right_low) {
+        Sum<T> part;
+        wmma::fill_fragment(part, 0.0f);
+        wmma::mma_sync(part, low, right_high, part);
+        wmma::mma_sync(part, high, right_low, part);
+        wmma::mma_sync(part, high, right_high, part);
+        for (int n = 0; n < sum.num_elements; ++n) {
+            sum.x[n] += part.x[n];
+        }
+    }
+
     static __device__ void multiply_split(Sum<T> (&sums)[M][N], const A (&left)[M],
                                           const B (&right)[N]) {
         A high[M], low[M];
@@ -122,9 +138,7 @@ struct WarpProduct {
             split(right[j], right_high, right_low);
 #pragma unroll
             for (int i = 0; i < M; ++i) {
-                wmma::mma_sync(sums[i][j], low[i], right_high, sums[i][j]);
-                wmma::mma_sync(sums[i][j], high[i], right_low, sums[i][j]);
-                wmma::mma_sync(sums[i][j], high[i], right_high, sums[i][j]);
+                add_split(sums[i][j], high[i], low[i], right_high, right_low);
             }
         }
     }

@@ -204,6 +204,9 @@ const char* spatial_ttt_fast_refusal(const SpatialTttFastSizes* sizes) {
 }
 
 size_t spatial_ttt_fast_workspace(const SpatialTttFastSizes* sizes) {
+    if (spatial_ttt_fast_refusal(sizes) != nullptr) {
+        return 0;
+    }
     return spatial_ttt::FastWorkspace(spatial_ttt::FastShape(*sizes), nullptr).bytes;
 }
 

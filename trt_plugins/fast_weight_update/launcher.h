@@ -48,7 +48,7 @@ struct SpatialTttFastTensors {
 // Return why these sizes are not taken, as a sentence; null where they are.
 SPATIAL_TTT_API const char* spatial_ttt_fast_refusal(const SpatialTttFastSizes* sizes);
 
-// Return the bytes of workspace.
+// Return the bytes of workspace; 0 where the sizes are refused.
 SPATIAL_TTT_API size_t spatial_ttt_fast_workspace(const SpatialTttFastSizes* sizes);
 
 // Enqueue the operator. cudaErrorInvalidValue where the sizes are refused.

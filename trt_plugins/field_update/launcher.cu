@@ -116,6 +116,9 @@ const char* spatial_ttt_field_refusal(const SpatialTttFieldSizes* sizes) {
 }
 
 size_t spatial_ttt_field_workspace(const SpatialTttFieldSizes* sizes) {
+    if (spatial_ttt_field_refusal(sizes) != nullptr) {
+        return 0;
+    }
     return spatial_ttt::FieldWorkspace(spatial_ttt::FieldShape(*sizes), nullptr).bytes;
 }
 

@@ -39,7 +39,7 @@ struct SpatialTttFieldTensors {
 // Return why these sizes are not taken, as a sentence; null where they are.
 SPATIAL_TTT_API const char* spatial_ttt_field_refusal(const SpatialTttFieldSizes* sizes);
 
-// Return the bytes of workspace; they grow with samples.
+// Return the bytes of workspace, which grow with samples; 0 where the sizes are refused.
 SPATIAL_TTT_API size_t spatial_ttt_field_workspace(const SpatialTttFieldSizes* sizes);
 
 // Enqueue the operator. cudaErrorInvalidValue where the sizes are refused.

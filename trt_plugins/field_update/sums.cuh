@@ -57,10 +57,11 @@ struct alignas(128) SampleStage {
     float right[Side::kNumbers];
 };
 
-// Write the keys of 32 samples on from ``first`` at the features of a tile, times the samples'
-// weights where ``weighted``. Samples without weight give zeros, whatever their points hold.
+// Write the keys of 32 samples on from ``first`` at the features of a tile to ``plain``, and times
+// the samples' weights to ``weighted``, where they are not null. Samples without weight give zeros,
+// whatever their points hold.
 __device__ inline void make_keys(const FieldShape& shape, const SampleTensors& samples, int tile,
-                                 int first, int end, bool weighted, float* keys) {
+                                 int first, int end, float* weighted, float* plain) {
     const float scale = rsqrtf(static_cast<float>(shape.half()));
     for (int i = threadIdx.x; i < kSamplesTogether * kFrequencies; i += blockDim.x) {
         const int sample = first + i / kFrequencies, place = i % kFrequencies;
@@ -71,10 +72,15 @@ __device__ inline void make_keys(const FieldShape& shape, const SampleTensors& s
             sincosf(phase(samples.omega + 3 * frequency, samples.points + 3 * sample), &sine,
                     &cosine);
         }
-        float* own = keys + i / kFrequencies * SampleStage::Side::kStride + place;
-        const float factor = weighted ? scale * weight : scale;
-        own[0] = cosine * factor;
-        own[kFrequencies] = sine * factor;
+        const int own = i / kFrequencies * SampleStage::Side::kStride + place;
+        if (weighted != nullptr) {
+            weighted[own] = cosine * (scale * weight);
+            weighted[own + kFrequencies] = sine * (scale * weight);
+        }
+        if (plain != nullptr) {
+            plain[own] = cosine * scale;
+            plain[own + kFrequencies] = sine * scale;
+        }
     }
 }
 
@@ -101,6 +107,7 @@ __global__ void sums_kernel(FieldShape shape, SampleTensors samples, const T* va
     constexpr int kParts = kSide / (2 * kFragment);
     constexpr int kStride = SampleStage::Side::kStride;
     const SumTile tile(shape, blockIdx.x);
+    const bool diagonal = !tile.of_target && tile.row == tile.column;
     const int start = blockIdx.y * shape.split_samples();
     const int stop = start + shape.split_samples();
     const int end = stop < shape.sizes.samples ? stop : shape.sizes.samples;
@@ -108,11 +115,12 @@ __global__ void sums_kernel(FieldShape shape, SampleTensors samples, const T* va
     Sum<float> parts[kParts][kParts];
     clear(parts);
     for (int first = start; first < end; first += kSamplesTogether) {
-        make_keys(shape, samples, tile.row, first, end, true, stage.left);
+        make_keys(shape, samples, tile.row, first, end, stage.left,
+                  diagonal ? stage.right : nullptr);
         if (tile.of_target) {
             read_values(shape, samples, values, tile.column, first, end, stage.right);
-        } else {
-            make_keys(shape, samples, tile.column, first, end, false, stage.right);
+        } else if (!diagonal) {
+            make_keys(shape, samples, tile.column, first, end, nullptr, stage.right);
         }
         __syncthreads();
         WarpProduct<float, true, false, kParts, kParts>::add(parts, stage.left + quarter.row,

@@ -12,6 +12,8 @@ namespace spatial_ttt {
 constexpr int kTaps = 3;    // frames
 constexpr int kWindow = 9;  // places around a token
 constexpr float kEpsilon = 1e-6f;
+// Of a block at most: with the weights of 4 channels in registers no more fit a multiprocessor.
+constexpr int kConvThreads = 256;
 
 template <typename T>
 struct ConvTensors {
@@ -162,7 +164,8 @@ __device__ void activate(Channels<V>& out, bool inside, bool unit, float* scratc
 // Grid (tokens, 3 heads, batch), block (threads of a token, tokens). A thread owns V channels of a
 // token and walks through the film once, carrying the unfinished sums of two output frames.
 template <typename T, int V>
-__global__ void conv_kernel(SpatialTttConvSizes sizes, ConvTensors<T> tensors) {
+__global__ void __launch_bounds__(kConvThreads)
+    conv_kernel(SpatialTttConvSizes sizes, ConvTensors<T> tensors) {
     __shared__ float scratch[kWarp];
     const int tokens = sizes.rows * sizes.columns, channels = 3 * sizes.heads * sizes.width;
     const int token = blockIdx.x * blockDim.y + threadIdx.y, batch = blockIdx.z;

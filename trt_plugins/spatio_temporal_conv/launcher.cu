@@ -6,9 +6,6 @@
 namespace spatial_ttt {
 namespace {
 
-constexpr int kBlock = 256;  // threads, where a token needs no more
-constexpr int kMostThreads = 1024;
-
 template <typename T, int V>
 cudaError_t launch_conv(const SpatialTttConvSizes& sizes, const SpatialTttConvTensors& tensors,
                         cudaStream_t stream) {
@@ -22,7 +19,7 @@ cudaError_t launch_conv(const SpatialTttConvSizes& sizes, const SpatialTttConvTe
                                static_cast<T*>(tensors.value),
                                tensors.next_tail};
     const int threads = round_up(ceil_div(sizes.width, V), kWarp);
-    const int together = threads < kBlock ? kBlock / threads : 1;
+    const int together = kConvThreads / threads;
     const dim3 block(threads, together);
     const dim3 grid(ceil_div(sizes.rows * sizes.columns, together), 3 * sizes.heads, sizes.batch);
     return launch(conv_kernel<T, V>, grid, block, 0, stream, sizes, typed);
@@ -50,8 +47,8 @@ const char* spatial_ttt_conv_refusal(const SpatialTttConvSizes* sizes) {
         return "batch, frames, rows, columns, heads and channels of a head must be at least 1";
     }
     const int widest = s.width % 4 == 0 ? 4 : s.width % 2 == 0 ? 2 : 1;
-    if (s.width > spatial_ttt::kMostThreads * widest) {
-        return "a head has at most 4096 channels, 2048 where not a multiple of 4, 1024 where odd";
+    if (s.width > spatial_ttt::kConvThreads * widest) {
+        return "a head has at most 1024 channels, 512 where not a multiple of 4, 255 where odd";
     }
     if (s.batch > 65535 || 3 * s.heads > 65535) {
         return "batch and three times the heads must stay below 65536";

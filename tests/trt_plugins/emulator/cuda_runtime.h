@@ -8,6 +8,10 @@
 
 #include "cuda_runtime_api.h"
 
+// Threads of a block that every kernel can have on every GPU: a thread may take 255 of the 65536
+// registers of a multiprocessor.
+constexpr unsigned kAlwaysLaunched = 256;
+
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 
 namespace spatial_ttt {
@@ -21,6 +25,9 @@ inline void copy_async(void* shared, const void* global, int valid) {
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared,
                    cudaStream_t, Arguments... arguments) {
+    if (block.x * block.y * block.z > kAlwaysLaunched) {
+        return cudaErrorLaunchOutOfResources;
+    }
     emulator::run(grid, block, shared, [=] { kernel(static_cast<Parameters>(arguments)...); });
     return cudaSuccess;
 }

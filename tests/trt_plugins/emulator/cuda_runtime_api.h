@@ -11,6 +11,7 @@ enum cudaError_t : int {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorLaunchOutOfResources = 701,
 };
 enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin, cudaDevAttrMultiProcessorCount };
 using cudaStream_t = struct Stream*;

@@ -87,19 +87,26 @@ void store_matrix_sync(float* target, const Fragment& f, unsigned stride, layout
     }
 }
 
+// The float next to x on the side of zero, as tensor cores cut sums.
+inline float cut(double x) {
+    const float near = static_cast<float>(x);
+    return std::abs(static_cast<double>(near)) > std::abs(x) ? std::nextafter(near, 0.0f) : near;
+}
+
 template <typename Sum, typename A, typename B>
 void mma_sync(Sum& sum, const A& a, const B& b, const Sum& start) {
     if (emulator::lane() != 0) return;
-    Sum result = start;
     for (int i = 0; i < A::kRows; ++i) {
+        double row[B::kColumns];
+        for (int j = 0; j < B::kColumns; ++j) row[j] = start.x[i * B::kColumns + j];
         for (int k = 0; k < A::kColumns; ++k) {
-            const float left = to_float(a.x[i * A::kColumns + k]);
+            const double left = to_float(a.x[i * A::kColumns + k]);
             for (int j = 0; j < B::kColumns; ++j) {
-                result.x[i * B::kColumns + j] += left * to_float(b.x[k * B::kColumns + j]);
+                row[j] += left * to_float(b.x[k * B::kColumns + j]);
             }
         }
+        for (int j = 0; j < B::kColumns; ++j) sum.x[i * B::kColumns + j] = cut(row[j]);
     }
-    sum = result;
 }
 
 }  // namespace nvcuda::wmma
