@@ -4,14 +4,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import yaml
 
 from ros2_spatial_ttt.training.model import PRESETS, ModelConfig
-from ros2_spatial_ttt.training.scenes import ClipFile, encoded_frame, home_path, save_home
+from ros2_spatial_ttt.training.scenes import (
+    ClipFile,
+    SceneOptions,
+    encoded_frame,
+    home_path,
+    save_home,
+)
 
 # Pictures of so many px; the smallest that example pictures can be cut out of.
 SIZE, FOCAL = 96, 60.0
+# How toy homes are said to be filmed.
+SCENES = SceneOptions(width=SIZE, height=SIZE, clips=2, frames=8)
 # Optical axes of a camera that looks along the map's x axis.
 LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 TINY = ModelConfig(
@@ -54,11 +65,16 @@ def toy_home(seed: int = 0, *, clips: int = 2, frames: int = 8) -> ClipFile:
     )
 
 
+def save_toy(path: Path, home: ClipFile, scenes: SceneOptions = SCENES) -> None:
+    """Write the file of a toy home as ``tiny_config`` wants it, or as other scenes are."""
+    save_home(path, home, asdict(scenes))
+
+
 def toy_folder(folder, homes: int = 2, first: int = 30_000) -> None:
     """Write toy homes, and a held-out one of seed 0."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in [0, *range(first, first + homes)]:
-        save_home(home_path(folder, seed), toy_home(seed))
+        save_toy(home_path(folder, seed), toy_home(seed))
 
 
 def tiny_config(path, **changes) -> None:
@@ -74,7 +90,7 @@ def tiny_config(path, **changes) -> None:
         'check_every': 2,
         'check_homes': 1,
         'save_every': 2,
-        'scenes': {'width': SIZE, 'height': SIZE, 'clips': 2, 'frames': 8},
+        'scenes': asdict(SCENES),
         'backbone': {'cells': [3, 3], 'window': 2},
     }
     path.write_text(yaml.safe_dump({**values, **changes}), encoding='utf-8')

@@ -9,8 +9,11 @@ what such clips teach.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +21,13 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.replay.bag import Bag
-from ros2_spatial_ttt.training.scenes import ClipFile, SceneOptions, encoded_frame, save_home
+from ros2_spatial_ttt.training.scenes import (
+    FORMAT,
+    ClipFile,
+    SceneOptions,
+    encoded_frame,
+    save_home,
+)
 from ros2_spatial_ttt.types import Frame, Intrinsics
 
 __all__ = ['bag_clips', 'clips_of_frames']
@@ -26,6 +35,8 @@ __all__ = ['bag_clips', 'clips_of_frames']
 
 def bag_clips(folder: Path, bag: Path, options: SceneOptions) -> list[Path]:
     """Return the clip files of a recording in ``folder``, written where they lack.
+
+    Their names follow from the recording and the options: others lie beside them.
 
     Args:
         folder: of clips.
@@ -37,8 +48,9 @@ def bag_clips(folder: Path, bag: Path, options: SceneOptions) -> list[Path]:
         BagError: it cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = hashlib.sha256(str(bag.resolve()).encode()).hexdigest()[:8]
-    name = f'bag-{bag.resolve().name}-{place}'
+    made = _made(bag, options)
+    digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:8]
+    name = f'bag-{bag.resolve().name}-{digest}'
     if (folder / f'{name}-0000.npz').is_file():
         return sorted(folder.glob(f'{name}-*.npz'))
     with Bag(bag) as recording:
@@ -54,8 +66,17 @@ def bag_clips(folder: Path, bag: Path, options: SceneOptions) -> list[Path]:
     paths = [folder / f'{name}-{number:04d}.npz' for number in range(len(parts))]
     # The first comes last: where it is, all are.
     for path, part in reversed([*zip(paths, parts, strict=True)]):
-        save_home(path, clips_of_frames(part, options))
+        save_home(path, clips_of_frames(part, options), made)
     return paths
+
+
+def _made(bag: Path, options: SceneOptions) -> dict[str, Any]:
+    """Return what clips of a recording are made by: its place and metadata, and the options."""
+    metadata = bag / 'metadata.yaml'
+    # Begin, length and number of messages: those of another recording differ.
+    content = metadata.read_bytes() if metadata.is_file() else b''
+    recording = {'place': str(bag.resolve()), 'metadata': hashlib.sha256(content).hexdigest()}
+    return {'format': FORMAT, 'recording': recording, **asdict(options)}
 
 
 def clips_of_frames(frames: Sequence[Frame], options: SceneOptions) -> ClipFile:

@@ -3,16 +3,18 @@
 """Clips for training, rendered from simulated homes: colour, true depth, ids, poses and boxes.
 
 One file per home, so that many processes may render and a training run may start before all are
-there. Faults of real cameras are added when a clip is used (``augment.py``), never stored.
+there. It says how the home was filmed; one that was filmed in another way is filmed again. Faults
+of real cameras are added when a clip is used (``augment.py``), never stored.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -44,13 +46,15 @@ __all__ = [
     'save_home',
 ]
 
-FORMAT = 1
+FORMAT = 2
 ROOM_KINDS = (
     *('living room', 'kitchen', 'bedroom', 'bathroom'),
     *('office', 'hall', 'dining room', 'storage room'),
 )
 _STREAM = 90
 _JPEG_QUALITY = 95
+# What numpy says of files that are damaged or something else.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -174,15 +178,36 @@ def rooms_at(home: Home, places: NDArray[np.float64]) -> NDArray[np.int64]:
 def render_homes(
     folder: Path, seeds: Sequence[int], options: SceneOptions, *, processes: int
 ) -> None:
-    """Render the homes that ``folder`` lacks; may be stopped and run again."""
+    """Render the homes that ``folder`` lacks or has by other options; may be run again."""
     require_renderer()
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, s, options) for s in seeds if not home_path(folder, s).is_file()]
+    there = [seed for seed in seeds if home_path(folder, seed).is_file()]
+    good = {seed for seed in there if _is_made(home_path(folder, seed), asdict(options))}
+    if len(good) < len(there):
+        print(
+            f'{folder}: {len(there) - len(good)} of {len(there)} homes there were filmed in '
+            'another way or are damaged; they are rendered again',
+            flush=True,
+        )
+    jobs = [(folder, seed, options) for seed in seeds if seed not in good]
     if not jobs:
         return
     with multiprocessing.get_context('spawn').Pool(processes) as pool:
         for _ in tqdm(pool.imap_unordered(_render_file, jobs), total=len(jobs), unit='home'):
             pass
+
+
+def _is_made(path: Path, made: Mapping[str, Any]) -> bool:
+    """Return whether a file holds clips of this format and class table, made by these options."""
+    try:
+        with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
+            return (
+                int(file['format']) == FORMAT
+                and file['names'].tolist() == list(CATEGORIES)
+                and json.loads(str(file['made'])) == made
+            )
+    except _UNREADABLE:
+        return False
 
 
 def load_home(path: Path) -> ClipFile:
@@ -195,21 +220,18 @@ def load_home(path: Path) -> ClipFile:
         # Opened here, so that it is closed too where numpy finds it damaged.
         with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
             if int(file['format']) != FORMAT:
-                raise ConfigError(f'{path}: format {file["format"]}, expected {FORMAT}')
+                raise ValueError(f'format {file["format"]}, expected {FORMAT}')
             packed: dict[str, Any] = {
                 name: tuple(_unpacked(file[name], file[f'{name}_end']))
                 for name in ('jpeg', 'depth_png', 'ids_png')
             }
-            single = {'focal', 'room', 'labelled'}
+            single = {'focal', 'labelled'}
             rest: dict[str, Any] = {
                 n: file[n] for n in ClipFile.__dataclass_fields__.keys() - packed.keys() - single
             }
-            # Files of before these were stored lack them.
-            rest['room'] = file['room'] if 'room' in file else np.full(len(rest['clip']), -1)
-            labelled = bool(file['labelled']) if 'labelled' in file else True
-            table = file['names'].tolist() if 'names' in file else list(CATEGORIES)
+            labelled, table = bool(file['labelled']), file['names'].tolist()
             home = ClipFile(**packed, **rest, focal=float(file['focal']), labelled=labelled)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise ConfigError(
             f'{path}: expected clips of a home, got a file that is not or is damaged '
             f'({type(error).__name__}: {error}); delete it, it is then rendered again'
@@ -242,13 +264,23 @@ def home_path(folder: Path, seed: int) -> Path:
 
 def _render_file(job: tuple[Path, int, SceneOptions]) -> int:
     folder, seed, options = job
-    save_home(home_path(folder, seed), render_home(seed, options))
+    save_home(home_path(folder, seed), render_home(seed, options), asdict(options))
     return seed
 
 
-def save_home(path: Path, clips: ClipFile) -> None:
-    """Write clips to a file, which is there whole or not at all."""
-    arrays: dict[str, NDArray] = {'format': np.array(FORMAT), 'names': np.array(CATEGORIES)}
+def save_home(path: Path, clips: ClipFile, made: Mapping[str, Any]) -> None:
+    """Write clips to a file, which is there whole or not at all.
+
+    Args:
+        path: of the file.
+        clips: what it holds.
+        made: what they were made by, as JSON can hold it; of homes the options.
+    """
+    arrays: dict[str, NDArray] = {
+        'format': np.array(FORMAT),
+        'names': np.array(CATEGORIES),
+        'made': np.array(json.dumps(made)),
+    }
     for name, value in vars(clips).items():
         if isinstance(value, tuple):
             arrays[name] = np.concatenate(value)

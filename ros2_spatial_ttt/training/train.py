@@ -109,12 +109,30 @@ def _warn_of_half(configs: Sequence[TrainConfig], device: torch.device) -> None:
 def _run_stage(
     config: TrainConfig, args: argparse.Namespace, out: Path, device: torch.device, ranks: Ranks
 ) -> None:
+    # Network, from a checkpoint where there is one.
+    training, last = Run(config, device, ranks), out / LAST
+    begun = last.is_file()
+    if begun:
+        training.load(last)
+        _tell(training, last)
+    if training.step >= config.steps:
+        return
+    # Clips, which a finished stage needs no more.
     seeds = range(config.first_home, config.first_home + config.homes)
     shelf = _shelf(config, args, seeds, config.bags, ranks)
     checks = _shelf(config, args, config.held_out, (), ranks)
-    # Network, from a checkpoint where there is one.
-    training = _begun(config, shelf, out, device, ranks)
+    if config.start and not begun:
+        options = batch_options(config, 0)
+        seen = (make_batch(shelf, options, seed=config.seed, step=n) for n in range(STATISTICS))
+        training.start_from(Path(config.start), seen)
     _train(training, shelf, checks, out, args.workers)
+
+
+def _tell(training: Run, last: Path) -> None:
+    """Print where a run goes on, by its first process."""
+    if training.ranks.first:
+        done = 'finished: ' if training.step >= training.config.steps else 'going on from '
+        print(f'{done}step {training.step} of {last}', flush=True)
 
 
 def batch_options(config: TrainConfig, step: int) -> BatchOptions:
@@ -154,21 +172,6 @@ def _shelf(
     ranks.wait()
     recorded = [bag_clips(args.clips, Path(bag), config.scenes) for bag in bags]
     return HomeShelf([home_path(args.clips, seed) for seed in seeds] + sum(recorded, []))
-
-
-def _begun(
-    config: TrainConfig, shelf: HomeShelf, out: Path, device: torch.device, ranks: Ranks
-) -> Run:
-    training, last = Run(config, device, ranks), out / LAST
-    if last.is_file():
-        training.load(last)
-        if ranks.first:
-            print(f'going on from step {training.step} of {last}', flush=True)
-    elif config.start:
-        options = batch_options(config, 0)
-        seen = (make_batch(shelf, options, seed=config.seed, step=n) for n in range(STATISTICS))
-        training.start_from(Path(config.start), seen)
-    return training
 
 
 def _train(training: Run, shelf: HomeShelf, checks: HomeShelf, out: Path, workers: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ pytest.importorskip('torch')
 pytest.importorskip('tensorboard')
 
 import torch
-from toy_clips import SIZE, tiny_config, toy_folder, toy_home
+from toy_clips import SCENES, SIZE, save_toy, tiny_config, toy_home
 
 from ros2_spatial_ttt.cli import main
 from ros2_spatial_ttt.errors import ConfigError
@@ -28,7 +28,7 @@ from ros2_spatial_ttt.training.checkpoint import (
 )
 from ros2_spatial_ttt.training.data import ClipOptions, make_clip
 from ros2_spatial_ttt.training.run import Run
-from ros2_spatial_ttt.training.scenes import home_path, load_home, save_home
+from ros2_spatial_ttt.training.scenes import home_path, load_home
 from ros2_spatial_ttt.training.settings import TrainConfig, load_config
 
 pytestmark = pytest.mark.torch
@@ -228,14 +228,14 @@ def test_an_older_checkpoint_stays_whole_when_a_new_one_cannot_be_written(saved,
 )
 def test_clips_that_cannot_be_are_refused(change, message, tmp_path):
     path = tmp_path / 'home.npz'
-    save_home(path, replace(toy_home(), **change))
+    save_toy(path, replace(toy_home(), **change))
     with pytest.raises(ConfigError, match=f'home.npz: .*{message}'):
         load_home(path)
 
 
 def test_clips_of_another_class_table_are_refused(tmp_path):
     path = tmp_path / 'home.npz'
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     with np.load(path) as file:
         arrays = dict(file)
     np.savez(path, **{**arrays, 'names': np.array(['cat', 'dog'])})
@@ -246,18 +246,19 @@ def test_clips_of_another_class_table_are_refused(tmp_path):
 @pytest.mark.parametrize('share', [0.0, 0.5, 0.99])
 def test_a_half_written_clip_file_is_refused(share, tmp_path):
     path = home_path(tmp_path, 1)
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(ConfigError, match='delete it, it is then rendered again'):
         load_home(path)
 
 
-def test_clips_of_another_size_are_refused(tmp_path, capsys):
-    toy_folder(tmp_path / 'clips')
-    tiny_config(
-        tmp_path / 'config.yaml', scenes={'width': 192, 'height': 96, 'clips': 2, 'frames': 8}
-    )
+def test_clips_of_another_size_than_they_say_are_refused(tmp_path, capsys):
+    scenes = replace(SCENES, width=192)
+    (tmp_path / 'clips').mkdir()
+    for seed in (0, 30_000, 30_001):
+        save_toy(home_path(tmp_path / 'clips', seed), toy_home(), scenes)
+    tiny_config(tmp_path / 'config.yaml', scenes=asdict(scenes))
     words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
     words += ['--clips', str(tmp_path / 'clips'), '--out', str(tmp_path / 'out')]
     assert main(words) == 2
@@ -268,7 +269,7 @@ def test_clips_that_are_too_short_are_refused(tmp_path, capsys):
     folder = tmp_path / 'clips'
     folder.mkdir()
     for seed in (0, 30_000, 30_001):
-        save_home(home_path(folder, seed), toy_home(frames=1, clips=2))
+        save_toy(home_path(folder, seed), toy_home(frames=1, clips=2))
     tiny_config(tmp_path / 'config.yaml')
     words = ['train', '--config', str(tmp_path / 'config.yaml'), '--device', 'cpu']
     words += ['--clips', str(folder), '--out', str(tmp_path / 'out')]
@@ -279,7 +280,7 @@ def test_clips_that_are_too_short_are_refused(tmp_path, capsys):
 def test_empty_clips_are_refused(tmp_path):
     home = toy_home(clips=1, frames=1)
     path = tmp_path / 'home.npz'
-    save_home(path, home)
+    save_toy(path, home)
     with np.load(path) as file:
         arrays = dict(file)
     for name in ('jpeg_end', 'depth_png_end', 'ids_png_end', 'clip'):

@@ -13,15 +13,15 @@ import pytest
 pytest.importorskip('torch')
 
 import torch
-from toy_clips import SIZE, tiny_config, toy_home
+from small_encoders import save_encoder
+from toy_clips import SIZE, save_toy, tiny_config, toy_home
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.training import encoder as encoder_module
 from ros2_spatial_ttt.training.batches import HomeShelf, make_batch
 from ros2_spatial_ttt.training.encoder import load_encoder
-from ros2_spatial_ttt.training.export import network_of
 from ros2_spatial_ttt.training.run import Run
-from ros2_spatial_ttt.training.scenes import home_path, save_home
+from ros2_spatial_ttt.training.scenes import home_path
 from ros2_spatial_ttt.training.settings import load_config
 from ros2_spatial_ttt.training.train import batch_options
 
@@ -32,25 +32,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings('ignore')]
 @pytest.fixture(scope='module', params=['resnet', 'dinov2'])
 def weights(request, tmp_path_factory):
     """Return the folder of a small random backbone: one of convolutions, one of patches."""
-    transformers = pytest.importorskip('transformers')
-    torch.manual_seed(0)
-    if request.param == 'resnet':
-        model = transformers.ResNetBackbone(
-            transformers.ResNetConfig(
-                embedding_size=4,
-                hidden_sizes=[4, 6, 8, 10],
-                depths=[1, 1, 1, 1],
-                layer_type='basic',
-            )
-        )
-    else:
-        model = transformers.Dinov2Backbone(
-            transformers.Dinov2Config(
-                hidden_size=16, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=1
-            )
-        )
     folder = tmp_path_factory.mktemp(request.param)
-    model.save_pretrained(folder)
+    save_encoder(request.param, folder)
     return folder
 
 
@@ -58,7 +41,7 @@ def weights(request, tmp_path_factory):
 def begun(weights, tmp_path):
     """Return a run with a pretrained backbone, and a batch."""
     path = home_path(tmp_path, 1)
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     tiny_config(tmp_path / 'c.yaml', encoder=f'transformers:{weights}')
     config = load_config(tmp_path / 'c.yaml')
     batch = make_batch(HomeShelf([path]), batch_options(config, 0), seed=0, step=0)
@@ -89,11 +72,7 @@ def test_a_step_trains_what_is_on_top_and_leaves_the_backbone(begun):
 
 
 def test_the_maps_of_strides_8_and_16_are_used(tmp_path):
-    transformers = pytest.importorskip('transformers')
-    config = transformers.ResNetConfig(
-        embedding_size=4, hidden_sizes=[4, 6, 8, 10], depths=[1, 1, 1, 1], layer_type='basic'
-    )
-    transformers.ResNetBackbone(config).save_pretrained(tmp_path)
+    save_encoder('resnet', tmp_path)
     encoder = load_encoder(f'transformers:{tmp_path}')
     maps = encoder(torch.zeros(1, 3, encoder_module.PROBE_PX, encoder_module.PROBE_PX))
     used = [encoder_module._nearest_stride(maps, stride) for stride in (8, 16)]
@@ -111,6 +90,22 @@ def test_a_timm_backbone_is_asked_for_its_weights_and_maps(monkeypatch):
     maps = load_encoder('timm:small')(torch.zeros(1, 3, 64, 64))
     assert asked == [('small', {'pretrained': True, 'features_only': True})]
     assert [each.shape[3] for each in maps] == [8, 4]
+
+
+def test_a_real_timm_backbone_gives_its_maps(monkeypatch):
+    """Its weights would be downloaded; here they are random."""
+    try:
+        timm = importlib.import_module('timm')
+    except (ImportError, RuntimeError) as error:  # a torchvision of another PyTorch
+        pytest.skip(f'timm cannot be imported: {error}')
+    create = timm.create_model
+
+    def untrained(name, *, pretrained, features_only):
+        return create(name, pretrained=False, features_only=features_only)
+
+    monkeypatch.setattr(timm, 'create_model', untrained)
+    maps = load_encoder('timm:resnet10t').eval()(torch.zeros(1, 3, 64, 64))
+    assert {8, 4} <= {each.shape[3] for each in maps}
 
 
 @pytest.mark.parametrize('name', ['resnet18', 'keras:resnet18', ''])
@@ -139,10 +134,3 @@ class _Maps(torch.nn.Module):
 
     def forward(self, picture):
         return [torch.nn.functional.avg_pool2d(picture, stride) for stride in (8, 16)]
-
-
-def test_export_refuses_a_network_with_another_trunk(begun, tmp_path):
-    training, _ = begun
-    training.save(tmp_path / 'last.safetensors')
-    with pytest.raises(ConfigError, match=r"encoder 'transformers:.*train again without encoder"):
-        network_of(tmp_path / 'last.safetensors')

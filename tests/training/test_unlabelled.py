@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('torch')
 
 import torch
-from toy_clips import tiny_config, toy_home
+from toy_clips import save_toy, tiny_config, toy_home
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.replay.bag import Bag, BagError
@@ -24,7 +26,7 @@ from ros2_spatial_ttt.training.data import ClipOptions, make_clip
 from ros2_spatial_ttt.training.losses import dense_losses
 from ros2_spatial_ttt.training.objective import Objective
 from ros2_spatial_ttt.training.run import Run
-from ros2_spatial_ttt.training.scenes import SceneOptions, home_path, load_home, save_home
+from ros2_spatial_ttt.training.scenes import SceneOptions, home_path, load_home
 from ros2_spatial_ttt.training.settings import load_config
 from ros2_spatial_ttt.training.train import batch_options
 from ros2_spatial_ttt.types import Frame, Intrinsics
@@ -57,6 +59,47 @@ def test_a_recording_becomes_clips_that_are_made_once(recorded):
     again = bag_clips(recorded[0].parent, BAG, OPTIONS)
     assert again == recorded
     assert [path.stat().st_mtime_ns for path in again] == before
+
+
+def test_other_clips_of_the_same_recording_are_made_beside_the_first(recorded):
+    before = [path.read_bytes() for path in recorded]
+    for other in (
+        replace(OPTIONS, width=160),
+        replace(OPTIONS, frames=4),
+        replace(OPTIONS, rate_hz=1.0),
+    ):
+        made = bag_clips(recorded[0].parent, BAG, other)
+        assert not {*made} & {*recorded}
+        home = load_home(made[0])
+        assert len(home) == other.frames * other.clips
+        picture = cv2.imdecode(home.jpeg[0], cv2.IMREAD_COLOR)
+        assert picture.shape[:2] == (other.height, other.width)
+        assert np.diff(home.stamp_s).mean() == pytest.approx(1 / other.rate_hz, abs=0.06)
+    assert [path.read_bytes() for path in recorded] == before
+    assert bag_clips(recorded[0].parent, BAG, OPTIONS) == recorded
+
+
+def test_another_recording_at_the_same_place_makes_other_clips(tmp_path):
+    bag = tmp_path / 'monday'
+    shutil.copytree(BAG, bag)
+    first = bag_clips(tmp_path / 'clips', bag, OPTIONS)
+    # As if recorded anew: metadata tell when a recording began and how long it is.
+    metadata = yaml.safe_load((bag / 'metadata.yaml').read_text())
+    metadata['rosbag2_bagfile_information']['starting_time']['nanoseconds_since_epoch'] += 1
+    (bag / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+    assert not {*bag_clips(tmp_path / 'clips', bag, OPTIONS)} & {*first}
+
+
+@pytest.mark.parametrize('holes', [np.nan, np.inf, -np.inf])
+def test_depth_that_is_not_a_number_is_not_measured(holes):
+    camera = Intrinsics(width=640, height=480, fx=500.0, fy=500.0, cx=319.5, cy=239.5)
+    frame = frame_of(camera)
+    depth = np.full((480, 640), 3.0, np.float32)
+    depth[:240] = holes
+    frames = [replace(frame, depth=depth, stamp_ns=int(n * 1e9)) for n in range(8)]
+    packed = clips_of_frames(frames, OPTIONS).depth_png[0]
+    stored = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
+    assert (stored[:58] == 0).all() and (stored[62:] == 3000).all()
 
 
 def test_frames_are_as_far_apart_as_asked(recorded):
@@ -141,7 +184,7 @@ def test_a_run_learns_from_a_recording_alone(stage, recorded, tmp_path):
 
 def test_unlabelled_clips_leave_the_losses_of_labelled_ones_alone(tmp_path):
     path = home_path(tmp_path, 1)
-    save_home(path, toy_home())
+    save_toy(path, toy_home())
     tiny_config(tmp_path / 'c.yaml', half=False)
     config = load_config(tmp_path / 'c.yaml')
     batch = make_batch(HomeShelf([path]), batch_options(config, 0), seed=0, step=0)
