@@ -29,23 +29,28 @@ HERE = Path(__file__).resolve().parent
 STEPS = 2
 
 
-def train_with_two(folder: Path) -> None:
+def with_two(script: str, *words) -> None:
+    """Run a script of this folder in two processes of torchrun."""
     environment = {
         **os.environ,
         'PYTHONPATH': os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)]),
         'OMP_NUM_THREADS': '1',
         'GLOO_SOCKET_IFNAME': 'lo',
     }
-    words = ['--config', folder / 'config.yaml', '--out', folder / 'out', '--clips', folder]
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
-        + [HERE / 'tiny_run.py', *words, '--device', 'cpu', '--threads', '1', '--workers', '1'],
+        + [HERE / script, *words],
         env=environment,
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+
+
+def train_with_two(folder: Path) -> None:
+    words = ['--config', folder / 'config.yaml', '--out', folder / 'out', '--clips', folder]
+    with_two('tiny_run.py', *words, '--device', 'cpu', '--threads', '1', '--workers', '1')
 
 
 def train_alone(folder: Path) -> Run:
@@ -82,3 +87,30 @@ def test_two_processes_average_their_gradients(tmp_path):
     # One process writes: one line per look at held-out homes, one file of curves.
     assert len((tmp_path / 'out/log.jsonl').read_text().splitlines()) == 1
     assert len(list((tmp_path / 'out').glob('events.out.tfevents.*'))) == 1
+
+
+def test_two_processes_go_on_exactly_and_step_over_nan_together(tmp_path):
+    toy_folder(tmp_path)
+    tiny_config(tmp_path / 'config.yaml', stage='memory', half=False)
+    with_two('two_ranks.py', tmp_path)
+
+    def found(name: str, rank: int) -> tuple[dict, dict]:
+        return load_checkpoint(tmp_path / f'{name}-{rank}.safetensors')
+
+    for rank in (0, 1):
+        # A run that was stopped ends with the same bits as one that was not.
+        assert_same(found('whole', rank)[0], found('halves', rank)[0])
+        # NaN in the second process alone: neither moves, both count it, both go on.
+        (before, told), (after, said) = found('before', rank), found('after', rank)
+        assert (told['skipped'], said['skipped'], said['step']) == (0, 1, 2)
+        assert_same(before, after)
+        later, header = found('later', rank)
+        assert (header['skipped'], header['step']) == (1, 3)
+        assert not torch.equal(later['net.names.weight'], after['net.names.weight'])
+    for name in ('whole', 'after', 'later'):
+        assert_same(found(name, 0)[0], found(name, 1)[0])
+
+
+def assert_same(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name, value in one.items() if not torch.equal(value, other[name])] == []
