@@ -23,7 +23,7 @@ from ros2_spatial_ttt.engine.graphs import Graph, load_graph
 from ros2_spatial_ttt.engine.plugins import plugin_calls
 from ros2_spatial_ttt.errors import ConfigError, ModelError
 from ros2_spatial_ttt.resources import model_directory
-from ros2_spatial_ttt.runtime.base import Manifest, load_manifest
+from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.cuda import Gpu
 from ros2_spatial_ttt.runtime.engine_file import (
     GRAPHS,
@@ -94,17 +94,36 @@ def run(arguments: argparse.Namespace) -> int:
     )
     path = engine_path(arguments.out or engine_directory(), stamp)
     prepare_directory(path.parent)
+    if arguments.json:
+        _prepare_report(arguments.json)
     calls = plugin_calls(manifest, plugins)
     graphs = [load_graph(manifest.folder / f'{name}.onnx', calls) for name in GRAPHS]
-    begin = time.perf_counter()
-    if arguments.force or not _is_current(path, stamp):
-        plans = _built(tensorrt, stamp, graphs, path.parent)
-        write_engine(EngineFile(path, stamp, plans))
-        print(f'built {path} in {time.perf_counter() - begin:.1f} s')
-    else:
+    current = None if arguments.force else _current(path, stamp)
+    if current:
+        file = current
         print(f'{path} is up to date; --force builds it again')
-    _report(arguments, manifest, path, graphs, time.perf_counter() - begin)
+    else:
+        begin = time.perf_counter()
+        plans = _built(tensorrt, stamp, graphs, path.parent)
+        file = EngineFile(path, stamp, plans, round(time.perf_counter() - begin, 3))
+        write_engine(file)
+        print(f'built {path} in {file.build_s:.1f} s')
+    _report(arguments, file, graphs, up_to_date=file is current)
     return 0
+
+
+def _prepare_report(path: Path) -> None:
+    """See that the report can be written before an engine is built."""
+    fresh = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open('a').close()
+        if fresh:
+            path.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f'--json {path}: cannot be written ({error}); name a file in a folder of yours'
+        ) from error
 
 
 def _chosen(name: str) -> TensorRT:
@@ -152,15 +171,16 @@ def _number(architecture: str) -> int:
     return int(digits)
 
 
-def _is_current(path: Path, stamp: Stamp) -> bool:
-    """Return whether a file is whole and has this stamp; a damaged one is built again."""
+def _current(path: Path, stamp: Stamp) -> EngineFile | None:
+    """Return a file that is whole and has this stamp; a damaged one is built again."""
     if not path.is_file():
-        return False
+        return None
     try:
-        return read_engine(path).stamp == stamp
+        file = read_engine(path)
     except ModelError as error:
         _LOG.warning('%s', error)
-        return False
+        return None
+    return file if file.stamp == stamp else None
 
 
 def _built(
@@ -194,11 +214,7 @@ def _keep(path: Path, timings: bytes) -> None:
 
 
 def _report(
-    arguments: argparse.Namespace,
-    manifest: Manifest,
-    path: Path,
-    graphs: list[Graph],
-    build_s: float,
+    arguments: argparse.Namespace, file: EngineFile, graphs: list[Graph], *, up_to_date: bool
 ) -> None:
     """Print how the custom parts run, and write everything as JSON."""
     nodes = {
@@ -206,10 +222,12 @@ def _report(
         for way in ('plugin', 'body')
     }
     results: dict[str, Any] = {
-        'model': manifest.name,
-        'engine': str(path),
-        'build_s': round(build_s, 3),
-        'engine_bytes': path.stat().st_size,
+        'model': file.stamp.model,
+        'engine': str(file.path),
+        # Of the build that made the file, also where that was an earlier one.
+        'build_s': file.build_s,
+        'up_to_date': up_to_date,
+        'engine_bytes': file.path.stat().st_size,
         **{f'nodes.{way}': names for way, names in nodes.items()},
     }
     print(
@@ -217,5 +235,4 @@ def _report(
         f'plugins, {len(nodes["body"])} from their bodies'
     )
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')

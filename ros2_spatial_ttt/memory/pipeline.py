@@ -32,8 +32,8 @@ from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
 from ros2_spatial_ttt.memory.reader import FieldPoints, Reader
 from ros2_spatial_ttt.memory.snapshot import TileShelf, load_state, save_state
 from ros2_spatial_ttt.memory.state import (
-    BACKBONE_BYTES,
     MemoryState,
+    backbone_bytes,
     shared_tensors,
     state_hash,
 )
@@ -284,8 +284,7 @@ class SpatialMemory:
     @property
     def _backbone_bytes(self) -> int:
         """Of the state of one camera."""
-        arrays = self.runtime.initial_state().values()
-        return BACKBONE_BYTES * sum(array.size for array in arrays)
+        return backbone_bytes(self.runtime.initial_state())
 
     def _used_bytes(self, state: MemoryState) -> int:
         tiles = sum(tile.nbytes for tile in state.tiles.values())

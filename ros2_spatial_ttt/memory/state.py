@@ -18,9 +18,9 @@ from ros2_spatial_ttt.memory.tiles import Tile, TileIndex
 from ros2_spatial_ttt.runtime.base import ResidentState, State
 
 __all__ = [
-    'BACKBONE_BYTES',
     'Backbone',
     'MemoryState',
+    'backbone_bytes',
     'backbone_tensors',
     'shared_tensors',
     'state_hash',
@@ -30,7 +30,6 @@ __all__ = [
 # State of a backbone as it is kept: half the bytes, and names that change by 1e-4 at most. What
 # lies on a device stays there as it is.
 Backbone = Mapping[str, NDArray[np.float16]] | ResidentState
-BACKBONE_BYTES = 2  # of each of its numbers
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,12 @@ class MemoryState:
 def _halved(backbone: Mapping[str, NDArray]) -> dict[str, NDArray[np.float16]]:
     with np.errstate(over='ignore'):  # what becomes infinite is refused by who writes it
         return {name: array.astype(np.float16, copy=False) for name, array in backbone.items()}
+
+
+def backbone_bytes(backbone: State) -> int:
+    """Return the bytes that a state of a backbone takes as it is kept."""
+    each = 4 if isinstance(backbone, ResidentState) else 2
+    return each * sum(array.size for array in backbone.values())
 
 
 def backbone_tensors(state: MemoryState) -> dict[str, NDArray]:

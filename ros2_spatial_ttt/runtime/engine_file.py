@@ -17,6 +17,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -105,11 +106,13 @@ class EngineFile:
 
     Attributes:
         path: where it lies. stamp: what it is for. plans: {graph: serialized engine}.
+        build_s: seconds that building them took; 0 = not known.
     """
 
     path: Path
     stamp: Stamp
     plans: dict[str, bytes]
+    build_s: float = 0.0
 
 
 def engine_directory() -> Path:
@@ -159,7 +162,11 @@ def write_engine(file: EngineFile) -> int:
     Raises:
         ModelError: it cannot be written.
     """
-    stamp = dataclasses.asdict(file.stamp) | {'format': _FORMAT, 'sha256': _digest(file.plans)}
+    stamp = dataclasses.asdict(file.stamp) | {
+        'format': _FORMAT,
+        'sha256': _digest(file.plans),
+        'build_s': file.build_s,
+    }
     aside = file.path.with_name(f'.{file.path.name}.{os.getpid()}.partial')
     prepare_directory(file.path.parent)
     try:
@@ -181,15 +188,15 @@ def read_engine(path: Path) -> EngineFile:
     Raises:
         ModelError: it is damaged or none of this package.
     """
-    stamp, digest = _read_stamp(path)
+    stamp, rest = _read_stamp(path)
     try:
         with safe_open(path, framework='numpy') as file:
             plans = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
-    if _digest(plans) != digest:
+    if _digest(plans) != rest['sha256']:
         raise _damaged(path, 'the checksum does not match its content')
-    return EngineFile(path, stamp, plans)
+    return EngineFile(path, stamp, plans, rest['build_s'])
 
 
 def find_engine(manifest: Manifest, asked: Stamp) -> EngineFile:
@@ -225,16 +232,16 @@ def find_engine(manifest: Manifest, asked: Stamp) -> EngineFile:
     )
 
 
-def _read_stamp(path: Path) -> tuple[Stamp, str]:
-    """Return the stamp of a file and the checksum of its content."""
+def _read_stamp(path: Path) -> tuple[Stamp, dict[str, Any]]:
+    """Return the stamp of a file, and the checksum and build time of its content."""
     try:
         with safe_open(path, framework='numpy') as file:
             values = json.loads((file.metadata() or {})[_KEY])
         if values.pop('format') != _FORMAT:
             raise ValueError(f'expected format {_FORMAT}')
-        digest = str(values.pop('sha256'))
+        rest = {'sha256': values.pop('sha256'), 'build_s': float(values.pop('build_s', 0.0))}
         values['architectures'] = tuple(values['architectures'])
-        return Stamp(**values), digest
+        return Stamp(**values), rest
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
 

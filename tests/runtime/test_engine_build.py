@@ -103,16 +103,18 @@ def test_nano_builds_from_its_functions_bodies(nano):
     assert engine.stamp.backend == 'tensorrt_rtx' and engine.stamp.plugins == ''
     assert {'sm_86', 'sm_89', 'sm_120'} <= set(engine.stamp.architectures)
     assert nano['engine_bytes'] == engine.path.stat().st_size
-    assert nano['build_s'] > 0
+    assert nano['build_s'] > 0 and nano['up_to_date'] is False
     # Three blocks with fast weights and two fields.
     assert nano['nodes.plugin'] == [] and len(nano['nodes.body']) == 8
 
 
-def test_what_is_up_to_date_is_not_built_again(nano, capsys, monkeypatch):
+def test_what_is_up_to_date_is_not_built_again(nano, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(command, '_built', lambda *a: pytest.fail('built again'))
     words = ('--model', 'nano', '--backend', 'tensorrt_rtx', '--out', Path(nano['engine']).parent)
-    assert spatial_ttt(*words) == 0
+    assert spatial_ttt(*words, '--json', tmp_path / 'again.json') == 0
     assert 'is up to date' in capsys.readouterr().out
+    # The time is that of the build that made the file.
+    assert json.loads((tmp_path / 'again.json').read_text()) == nano | {'up_to_date': True}
 
 
 def test_all_products_of_the_network_in_half_precision_are_built_so(rtx, built_networks, tmp_path):
@@ -202,6 +204,18 @@ def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_built(
     assert spatial_ttt(*words, '--out', blocker / 'engines') == 2
     error = capsys.readouterr().err
     assert 'cannot be written' in error and '--out' in error
+
+
+@pytest.mark.parametrize('name', ['file/report.json', ''], ids=['in a file', 'a folder'])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_built(
+    tmp_path, capsys, monkeypatch, name
+):
+    monkeypatch.setattr(command, '_built', lambda *a: pytest.fail('built for nothing'))
+    (tmp_path / 'file').write_text('')
+    words = ('--model', 'untrained', '--backend', 'tensorrt_rtx', '--architecture', 'sm_89')
+    assert spatial_ttt(*words, '--json', tmp_path / name) == 2
+    error = capsys.readouterr().err
+    assert f'--json {tmp_path / name}: cannot be written' in error and 'name a file' in error
 
 
 def test_plugins_are_refused_for_rtx_before_anything_is_built(tmp_path, capsys):

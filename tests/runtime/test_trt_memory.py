@@ -85,6 +85,13 @@ def test_a_memory_on_a_device_is_the_memory_of_the_cpu(make, tour, tmp_path, dri
     assert len(hashes) == 1
 
 
+def test_bytes_of_a_state_are_those_in_which_it_is_kept(make, runtimes):
+    numbers = sum(array.size for array in runtimes['ort'].initial_state().values())
+    host, device = make('ort'), make('tensorrt')
+    # Half precision on the host, float32 on the device.
+    assert device.state_bytes - host.state_bytes == 2 * numbers * host.config.cameras
+
+
 def test_a_lost_gpu_raises_and_leaves_the_memory_as_it_was(make, tour, driver):
     memory = fed(make('tensorrt'), tour[:8])
     before = memory.status(with_hash=True)
