@@ -119,6 +119,7 @@ class Percept:
         surface: (m, 3) float64 measured surface points.
         free: (f, 3) float64 points known to be empty.
         worth: (n,) float64 what each counts as a vote, 0..1 of a whole look; None = its weight.
+        guessed: (n,) float64 share of each whose depth was predicted, 0..1; None = 0, measured.
     """
 
     camera: str
@@ -132,6 +133,7 @@ class Percept:
     surface: NDArray[np.float64]
     free: NDArray[np.float64]
     worth: NDArray[np.float64] | None = None
+    guessed: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,9 @@ class Query:
         examples: pictures of things; DISTANCE takes two.
         labels: names of things, or '#ID' for an object of an earlier answer.
         viewpoint: (4, 4) map_T_observer, x forward, z up (REP-103); None where nobody stands.
-        region: limit of the search; for DESCRIBE the point or box to describe; None = everywhere.
+        region: limit of the search, a point admits things whose box holds it; without labels and
+            examples also the place to describe, or for LOCATE, EXISTS and SIZE the point where
+            the thing is; None = everywhere.
         since_ns, until_ns: only things seen within.
     """
 

@@ -71,6 +71,11 @@ class Detected:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def guessed(self) -> NDArray[np.float64]:
+        """Share of each whose depth was predicted, not measured, (n,)."""
+        return self.features[:, _GUESSED]
+
     def kept(self, rows: Array) -> Detected:
         """Return the detections of these rows."""
         return Detected(**{name: array[rows] for name, array in vars(self).items()})

@@ -153,8 +153,8 @@ def check_percept(percept: Percept, names: tuple[str, ...]) -> None:
     _check_pose(percept.map_T_camera)
     things = len(percept.labels)
     shapes = {'centre': (things, 3), 'size': (things, 3), 'yaw': (things,), 'weight': (things,)}
-    if percept.worth is not None:
-        shapes['worth'] = (things,)
+    given = [name for name in ('worth', 'guessed') if getattr(percept, name) is not None]
+    shapes |= dict.fromkeys(given, (things,))
     for name, expected in shapes.items():
         got = getattr(percept, name).shape
         if got != expected:
@@ -168,9 +168,8 @@ def check_percept(percept: Percept, names: tuple[str, ...]) -> None:
     for name in (*shapes, 'surface', 'free'):
         if not np.isfinite(getattr(percept, name)).all():
             raise FrameRefused(Refusal.PERCEPT, f'{name} holds numbers that are not finite')
-    positive = [percept.weight, percept.size, *([] if percept.worth is None else [percept.worth])]
-    if any((array < 0).any() for array in positive):
-        raise FrameRefused(Refusal.PERCEPT, 'weight, worth and size must not be negative')
+    if any((getattr(percept, name) < 0).any() for name in ('weight', 'size', *given)):
+        raise FrameRefused(Refusal.PERCEPT, 'weight, worth, guessed and size must not be negative')
     unknown = sorted(set(percept.labels) - set(names))
     if unknown:
         raise FrameRefused(

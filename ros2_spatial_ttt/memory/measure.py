@@ -67,6 +67,7 @@ class _Things:
     yaw: NDArray[np.float64]
     weight: NDArray[np.float64]
     worth: NDArray[np.float64]
+    guessed: NDArray[np.float64]
 
     @staticmethod
     def none() -> _Things:
@@ -77,6 +78,7 @@ class _Things:
             yaw=np.zeros(0),
             weight=np.zeros(0),
             worth=np.zeros(0),
+            guessed=np.zeros(0),
         )
 
     @staticmethod
@@ -90,6 +92,7 @@ class _Things:
             yaw=found.yaw,
             weight=found.weight,
             worth=found.worth,
+            guessed=found.guessed,
         )
 
     def likely(self) -> NDArray[np.float64]:
@@ -101,7 +104,7 @@ class _Things:
         number = {name: index for index, name in enumerate(names)}
         label = np.array([number.get(labels[old], -1) for old in self.label], np.int64)
         known = label >= 0
-        rest = (self.centre, self.size, self.yaw, self.weight, self.worth)
+        rest = (self.centre, self.size, self.yaw, self.weight, self.worth, self.guessed)
         return _Things(label[known], *(array[known] for array in rest))
 
 
@@ -173,6 +176,7 @@ def percepts_of(
             yaw=sight.found.yaw,
             weight=sight.found.weight,
             worth=sight.found.worth,
+            guessed=sight.found.guessed,
             surface=sight.local(sight.surface),
             free=sight.local(sight.free),
         )
@@ -210,6 +214,7 @@ def perceived(chunk: list[Percept], names: tuple[str, ...]) -> Measured:
             yaw=percept.yaw,
             weight=percept.weight,
             worth=percept.weight if percept.worth is None else percept.worth,
+            guessed=_or_zero(percept.guessed, len(percept.labels)),
         )
         for percept in chunk
     ]
@@ -261,6 +266,10 @@ def _sights(
     return sights
 
 
+def _or_zero(values: NDArray[np.float64] | None, count: int) -> NDArray[np.float64]:
+    return np.zeros(count) if values is None else values
+
+
 def _live(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the rows of samples that exist."""
     return rows[weight > 0].astype(np.float32)
@@ -270,13 +279,16 @@ def _votes(stamps: NDArray[np.int64], found: list[_Things], names: tuple[str, ..
     """Return the votes of things of frames at ``stamps``; their centres are in the map."""
     all_of = {
         name: np.concatenate([getattr(things, name) for things in found])
-        for name in ('label', 'centre', 'size', 'yaw', 'worth')
+        for name in ('label', 'centre', 'size', 'yaw', 'worth', 'guessed')
     }
     worth = evidence(all_of['worth'])
     return Votes(
         points=all_of['centre'],
         values=vote_values(
-            all_of['label'], all_of['size'], all_of['yaw'], worth, labels=len(names)
+            *(all_of[name] for name in ('label', 'size', 'yaw')),
+            worth,
+            all_of['guessed'],
+            labels=len(names),
         ),
         weights=worth,
         stamp_ns=np.repeat(stamps, [len(things.label) for things in found]),

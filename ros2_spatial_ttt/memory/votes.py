@@ -40,6 +40,7 @@ from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.memory.oracle import fourier_features
 
 __all__ = [
+    'GUESSED',
     'NAMES',
     'PRESENT',
     'SIZE',
@@ -57,7 +58,8 @@ __all__ = [
 PRESENT = 0  # 1 for a vote, 0 for a doubt
 SIZE = slice(1, 4)  # longer and shorter horizontal edge, height, m
 TURN = slice(4, 6)  # cos and sin of twice the yaw of the longer edge
-NAMES = slice(6, None)  # at the label what the vote is worth
+GUESSED = 6  # share of what was detected whose depth was predicted, not measured
+NAMES = slice(7, None)  # at the label what the vote is worth
 
 # Information below this in a direction is nothing to forget.
 _NOTHING = 1e-6
@@ -112,7 +114,7 @@ def vote_channels(labels: int) -> int:
 
 
 def vote_values(
-    label: Array, size: Array, yaw: Array, worth: Array, *, labels: int
+    label: Array, size: Array, yaw: Array, worth: Array, guessed: Array, *, labels: int
 ) -> NDArray[np.float32]:
     """Return the values (n, C) of votes.
 
@@ -121,12 +123,14 @@ def vote_values(
         size: (n, 3) m.
         yaw: (n,) rad.
         worth: (n,) of each vote, 0..1.
+        guessed: (n,) share of each thing whose depth was predicted, 0..1.
         labels: how many names there are.
     """
     out = np.zeros((len(label), vote_channels(labels)), np.float32)
     out[:, PRESENT] = 1.0
     out[:, SIZE] = size
     out[:, TURN] = np.stack([np.cos(2 * yaw), np.sin(2 * yaw)], axis=1)
+    out[:, GUESSED] = guessed
     out[np.arange(len(label)), NAMES.start + label] = worth
     return out
 

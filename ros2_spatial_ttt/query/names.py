@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.memory.reader import Beliefs
-from ros2_spatial_ttt.memory.votes import NAMES, PRESENT, SIZE, TURN
+from ros2_spatial_ttt.memory.votes import GUESSED, NAMES, PRESENT, SIZE, TURN
 from ros2_spatial_ttt.query.search import Peak
 from ros2_spatial_ttt.query.usual import Usual, usual_constants, usual_of
 
@@ -39,7 +39,9 @@ _SUPPORT, _SUPPORT_M = 0.4, 0.35
 _SURE, _LEAST_EDGE_M = 0.02, 0.05
 # Votes beyond this many make a place no surer.
 _MOST_COUNT = 16
-_PREFIX, _NAME = 'read.', 'read.name.'
+# From this share of predicted depth on a thing counts as seen without depth.
+_MOSTLY = 0.5
+_PREFIX, _NAME, _APART = 'read.', 'read.name.', 'guessed.'
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Reading:
         size_error: standard deviation of the logarithm of a measured edge of what is there.
         size_stretch: by how much errors of sizes exceed what follows from that and the usual.
         usual: what things of each name usually are, by its number; () = not known.
+        guessed: the same for things that were seen without depth, as predicted depth errs in other
+            ways; None = the same numbers. Its ``apart_m`` and ``usual`` are not used.
     """
 
     bias: float = 1.7
@@ -69,27 +73,49 @@ class Reading:
     size_stretch: float = 1.0
     names: tuple[float, ...] = ()
     usual: tuple[Usual, ...] = ()
+    guessed: Reading | None = None
 
     @staticmethod
     def from_manifest(values: Mapping[str, float], labels: Sequence[str] = ()) -> Reading:
         """Return the reading of ``Manifest.detector``; what is not there keeps its default."""
         plain = {name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values}
         names = tuple(values.get(f'{_NAME}{label}', 0.0) for label in labels)
-        return Reading(**plain, names=names, usual=usual_of(values, labels))
+        own = Reading(**plain, names=names, usual=usual_of(values, labels))
+        apart = {k.removeprefix(_APART): v for k, v in values.items() if k.startswith(_APART)}
+        if f'{_PREFIX}bias' not in apart:
+            return own
+        return own.with_guessed(Reading.from_manifest(apart, labels))
 
     def to_manifest(self, labels: Sequence[str] = ()) -> dict[str, float]:
         """Return the numbers as ``Manifest.detector`` holds them."""
         plain = {f'{_PREFIX}{name}': float(getattr(self, name)) for name in _PLAIN}
         names = zip(labels, self.names, strict=False)
         added = {f'{_NAME}{label}': float(value) for label, value in names}
-        return plain | added | usual_constants(self.usual, labels)
+        own = plain | added | usual_constants(self.usual, labels)
+        if self.guessed is None:
+            return own
+        apart = replace(self.guessed, usual=()).to_manifest(labels)
+        return own | {f'{_APART}{key}': value for key, value in apart.items()}
+
+    def with_guessed(self, guessed: Reading) -> Reading:
+        """Return this reading with another one for things that were seen without depth."""
+        return replace(self, guessed=replace(guessed, apart_m=self.apart_m, usual=self.usual))
+
+    def suited(self, guessed: float) -> Reading:
+        """Return the reading for a thing of which this share was seen without depth."""
+        return self.guessed if self.guessed is not None and guessed > _MOSTLY else self
 
     def confidence(self, label: Any, features: NDArray[Any]) -> NDArray[np.float64]:
-        """Return how likely things (n,) of these names and ``score_features`` (n, 3) are there."""
-        logit = self.bias + features @ np.array([self.score, self.edge, self.beside])
-        if self.names:
-            logit = logit + np.asarray(self.names)[label]
+        """Return how likely things (n,) of these names and ``score_features`` (n, 4) are there."""
+        logit = self._log_odds(label, features)
+        if self.guessed is not None:
+            apart = features[..., 3] > _MOSTLY
+            logit = np.where(apart, self.guessed._log_odds(label, features), logit)
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+    def _log_odds(self, label: Any, features: NDArray[Any]) -> NDArray[np.float64]:
+        logit = self.bias + features[..., :3] @ np.array([self.score, self.edge, self.beside])
+        return np.asarray(logit + np.asarray(self.names)[label] if self.names else logit)
 
     def weighed(
         self, label: int, measured: NDArray[np.float64], confidence: float
@@ -106,20 +132,24 @@ class Reading:
         return float(np.hypot(self.error_m, self.error_share * edge))
 
 
-_PLAIN = tuple(f.name for f in fields(Reading) if f.name not in ('names', 'usual'))
+_PLAIN = tuple(f.name for f in fields(Reading) if f.name not in ('names', 'usual', 'guessed'))
 
 
-def score_features(score: float, edge: float, surer_m: float) -> tuple[float, float, float]:
-    """Return the log-odds of a read score, the logarithm of an edge in m and a nearness 0..1.
+def score_features(
+    score: float, edge: float, surer_m: float, guessed: float
+) -> tuple[float, float, float, float]:
+    """Return the log-odds of a read score, the logarithm of an edge in m, a nearness and a share.
 
     Args:
         score: that was read.
         edge: longest, m.
         surer_m: distance to the nearest surer thing of the name; infinite where there is none.
+        guessed: share of it that was seen without depth, 0..1.
     """
     sure = min(max(score, _SURE), 1.0 - _SURE)
     beside = np.exp(-((surer_m / _BESIDE_M) ** 2))
-    return float(np.log(sure / (1.0 - sure))), float(np.log(max(edge, _LEAST_EDGE_M))), beside
+    logit = float(np.log(sure / (1.0 - sure)))
+    return logit, float(np.log(max(edge, _LEAST_EDGE_M))), float(beside), guessed
 
 
 @dataclass(frozen=True)
@@ -134,7 +164,7 @@ class Named:
     peak: Peak
     yaw: float
     confidence: float
-    features: tuple[float, float, float]
+    features: tuple[float, float, float, float]
     measured: NDArray[np.float64]
     size_error: float = 0.0
 
@@ -275,11 +305,11 @@ def _of_name(
     """Return the things of a name that were found and guesses at more, surest first."""
     out: list[Named] = []
     for seen in [*found, *_guesses(places, label, found, reading.apart_m)]:
-        peak, yaw = _peak(beliefs, places, label, seen, reading)
+        peak, yaw, guessed = _peak(beliefs, places, label, seen, reading)
         surer_m = min((_apart(peak, other.peak) for other in out), default=np.inf)
-        features = score_features(peak.score, float(peak.size.max()), surer_m)
+        features = score_features(peak.score, float(peak.size.max()), surer_m, guessed)
         confidence = float(reading.confidence(label, np.array(features)))
-        size, error = reading.weighed(label, peak.size, confidence)
+        size, error = reading.suited(guessed).weighed(label, peak.size, confidence)
         own = replace(peak, size=size)
         out.append(Named(own, yaw, confidence, features, peak.size, error))
     return sorted(out, key=lambda thing: -thing.confidence)
@@ -291,8 +321,11 @@ def _apart(a: Peak, b: Peak) -> float:
 
 def _peak(
     beliefs: Beliefs, places: _Places, label: int, seen: _Seen, reading: Reading
-) -> tuple[Peak, float]:
-    """Return what the supporting places say of a thing together, and its yaw, rad."""
+) -> tuple[Peak, float, float]:
+    """Return a thing that its supporting places tell of, its yaw in rad, its share without depth.
+
+    The share is that of what was detected whose depth was predicted, 0..1.
+    """
     top, support = seen
     count = np.minimum(beliefs.count[support], _MOST_COUNT)
     weight = np.maximum(places.scores[support, label], 0.0) * count
@@ -303,14 +336,18 @@ def _peak(
     votes = float(beliefs.count[support].sum())
     covariance = (spread * weight[:, None]).T @ spread / max(np.sqrt(votes), 1.0)
     value = weight @ beliefs.values[support]
-    size = np.maximum(value[SIZE] / max(value[PRESENT], 1e-3), 0.0).astype(np.float64)
+    present = max(float(value[PRESENT]), 1e-3)
+    size = np.maximum(value[SIZE] / present, 0.0).astype(np.float64)
+    guessed = min(max(float(value[GUESSED]) / present, 0.0), 1.0)
+    deviation = reading.suited(guessed).deviation(float(size.max()))
     cos, sin = value[TURN]
-    return Peak(
+    peak = Peak(
         position=mean,
-        covariance=covariance + reading.deviation(float(size.max())) ** 2 * np.eye(3),
+        covariance=covariance + deviation**2 * np.eye(3),
         size=size,
         score=float(places.scores[top, label]),
         first_seen_ns=int(beliefs.first_seen_ns[support].min()),
         last_seen_ns=int(beliefs.last_seen_ns[support].max()),
         count=int(votes),
-    ), float(np.arctan2(sin, cos)) / 2.0
+    )
+    return peak, float(np.arctan2(sin, cos)) / 2.0, guessed

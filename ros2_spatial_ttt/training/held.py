@@ -37,7 +37,7 @@ class Held:
     """n things that the memory of a home holds at one time or another, however unsure.
 
     Attributes:
-        label: (n,) number of its name. features: (n, 3) of ``score_features``.
+        label: (n,) number of its name. features: (n, 4) of ``score_features``.
         hit: (n,) whether there is such a thing.
         error: (n, 3) m to it, NaN where there is none. edge: (n,) m, longest that was read.
         measured, size: (n, 3) m as it was read, and of the thing (NaN where there is none): longer
@@ -63,7 +63,9 @@ class Held:
 
     def inside(self, reading: Reading) -> NDArray[np.bool_]:
         """Return which coordinates (n, 3) of things lie in their 90 % intervals."""
-        deviation = np.array([reading.deviation(edge) for edge in self.edge]).reshape(-1, 1)
+        suited = (reading.suited(share) for share in self.features[:, 3])
+        of_each = [own.deviation(edge) for own, edge in zip(suited, self.edge, strict=True)]
+        deviation = np.array(of_each).reshape(-1, 1)
         return np.asarray(np.abs(self.error) <= Z90 * deviation)
 
 
@@ -116,7 +118,7 @@ def compare(
     how_many, named = np.array(asked, np.int64).reshape(-1, 2).T
     return Held(
         label=np.array(label, np.int64),
-        features=np.array(features, np.float64).reshape(-1, 3),
+        features=np.array(features, np.float64).reshape(-1, 4),
         hit=np.array(hit, bool),
         error=np.array(error, np.float64).reshape(-1, 3),
         edge=np.array(edge, np.float64),

@@ -42,6 +42,7 @@ from ros2_spatial_ttt.training.watching import Watched, watch
 __all__ = [
     'add_arguments',
     'best_reading',
+    'both_readings',
     'fit_detector',
     'fit_reading',
     'fitted_on_others',
@@ -95,12 +96,15 @@ def run(args: argparse.Namespace) -> int:
             for watched in zip(*homes, strict=True)
         ]
         sizes = pool.map(sizes_in, USUAL_HOMES, chunksize=10)
-    # Detectors that do not know a home are what its reading will have to do with; the reading is
-    # that of cameras with depth.
-    readings = fitted_on_others(held[0], lambda part: best_reading(part, len(labels)))
-    detector, reading = fit_detector(homes, start, len(labels)), best_reading(held[0], len(labels))
-    whole = joined([parts[APART_M.index(reading.apart_m)] for parts in held[0]])
-    reading = fit_sizes(whole, replace(reading, usual=fit_usual(labels, sizes, whole)))
+    # Detectors that do not know a home are what its reading will have to do with.
+    both = list(zip(*held, strict=True))
+    readings = fitted_on_others(both, lambda part: both_readings(part, len(labels)))
+    detector, reading = fit_detector(homes, start, len(labels)), both_readings(both, len(labels))
+    measured, guessed = (_read_apart(of, reading.apart_m) for of in held)
+    reading = replace(reading, usual=fit_usual(labels, sizes, measured))
+    assert reading.guessed is not None
+    own = fit_sizes(guessed, replace(reading.guessed, usual=reading.usual))
+    reading = fit_sizes(measured, replace(reading, guessed=None)).with_guessed(own)
     write_constants(folder, detector.to_manifest(labels) | reading.to_manifest(labels))
     for title, watched, of in zip(
         ('depth', 'no depth'), zip(*homes, strict=True), held, strict=True
@@ -214,6 +218,23 @@ def best_reading(held: Sequence[Sequence[Held]], labels: int) -> Reading:
     return max(scored, key=lambda item: item[0])[1]
 
 
+def both_readings(held: Sequence[tuple[Sequence[Held], Sequence[Held]]], labels: int) -> Reading:
+    """Return the best reading of cameras with depth, with that of cameras without.
+
+    Args:
+        held: per home, with depth and without, with each of ``APART_M``.
+        labels: how many names there are.
+    """
+    reading = best_reading([measured for measured, _ in held], labels)
+    guessed = _read_apart([guessed for _, guessed in held], reading.apart_m)
+    return reading.with_guessed(fit_reading(guessed, labels))
+
+
+def _read_apart(held: Sequence[Sequence[Held]], apart_m: float) -> Held:
+    """Return what several homes hold, read with one of ``APART_M``."""
+    return joined([parts[APART_M.index(apart_m)] for parts in held])
+
+
 def _average_precision(held: Held, reading: Reading) -> float:
     hit = held.hit[np.argsort(-held.confidence(reading), kind='stable')]
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
@@ -223,7 +244,7 @@ def _average_precision(held: Held, reading: Reading) -> float:
 def fit_reading(held: Held, labels: int) -> Reading:
     """Return the reading by which confidences and errors are those of what is held."""
     names = np.eye(labels)[held.label]
-    inputs = np.column_stack([np.ones(len(held.hit)), held.features, names])
+    inputs = np.column_stack([np.ones(len(held.hit)), held.features[:, :3], names])
     ridge = np.r_[1e-3, RIDGE, RIDGE, RIDGE, np.full(labels, HELD_RIDGE)]
     bias, score, edge, beside, *added = logistic(inputs, held.hit, ridge).tolist()
     reading = Reading(bias=bias, score=score, edge=edge, beside=beside, names=tuple(added))

@@ -64,6 +64,7 @@ class Watched:
                 yaw=found.yaw,
                 weight=detector.weight(found.label, found.features),
                 worth=detector.worth(found.label, found.features),
+                guessed=found.guessed,
                 surface=self.surface[number],
                 free=np.zeros((0, 3)),
             )

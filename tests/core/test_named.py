@@ -12,7 +12,7 @@ from toy_flat import LABELS, SECOND, START, Item, look_from, panorama, percept
 
 from ros2_spatial_ttt.errors import SnapshotError
 from ros2_spatial_ttt.memory.reader import Beliefs
-from ros2_spatial_ttt.memory.votes import vote_values
+from ros2_spatial_ttt.memory.votes import NAMES, vote_values
 from ros2_spatial_ttt.query.intervals import Z90, around
 from ros2_spatial_ttt.query.names import Reading, named_things
 from ros2_spatial_ttt.types import Query, QueryType, Region, ResultCode
@@ -250,6 +250,8 @@ BAD = {
     'not finite': (replace(GOOD, centre=GOOD.centre * np.nan), 'centre holds numbers'),
     'negative weight': (replace(GOOD, weight=-GOOD.weight), 'must not be negative'),
     'negative worth': (replace(GOOD, worth=-GOOD.weight), 'must not be negative'),
+    'negative guess': (replace(GOOD, guessed=-GOOD.weight), 'must not be negative'),
+    'guesses of another number': (replace(GOOD, guessed=np.zeros(9)), 'guessed of'),
     'one worth too few': (replace(GOOD, worth=GOOD.weight[1:]), 'worth of 2 things'),
     'no pose': (replace(GOOD, map_T_camera=np.full((4, 4), np.nan)), 'must be (4, 4)'),
 }
@@ -276,14 +278,26 @@ def test_a_memory_without_names_refuses_named_percepts(make_memory):
     assert result.refused == 'percept' and 'it knows none' in result.message
 
 
+@pytest.mark.parametrize('guessed', [0.0, 1.0])
+def test_what_was_seen_without_depth_is_read_in_its_own_way(make, guessed):
+    memory = make()
+    fed(memory, [replace(p, guessed=np.full(len(p.labels), guessed)) for p in panorama(FLAT)])
+    beliefs = memory._reader.beliefs(memory.state)
+    own = Reading().with_guessed(Reading(bias=-0.5, error_m=0.2))
+    table = named_things(beliefs, LABELS.index('table'), reading=own)[0]
+    alike = named_things(beliefs, LABELS.index('table'), reading=own.suited(guessed))[0]
+    assert table.confidence == alike.confidence and table.features[3] == guessed
+    assert table.peak.covariance[2, 2] >= (0.2**2 if guessed else 0.0)
+    assert table.peak.covariance[2, 2] < (0.3**2 if guessed else 0.1**2)
+
+
 def believed(*places):
     """Return beliefs; a place is (name, x, y, size, score)."""
     label = np.array([LABELS.index(name) for name, *_ in places])
     size = np.array([size for *_, size, _ in places])
     score = np.array([place[-1] for place in places])
-    values = vote_values(
-        label, size, np.zeros(len(label)), np.ones(len(label)), labels=len(LABELS)
-    )
+    none, sure = np.zeros(len(label)), np.ones(len(label))
+    values = vote_values(label, size, none, sure, none, labels=len(LABELS))
     stamps = np.full(len(label), START)
     return Beliefs(
         points=np.array([(x, y, 0.5) for _, x, y, *_ in places]),
@@ -359,7 +373,8 @@ def vague(chances, *, x=0.0):
     """Return beliefs of one place that gives each name of ``chances`` that read score."""
     beliefs = believed(('chair', x, 0, CUBE, 1.0))
     scores = [chances.get(name, 0.0) for name in LABELS]
-    return replace(beliefs, values=np.array([[1.0, *CUBE, 1.0, 0.0, *scores]]))
+    beliefs.values[0, NAMES] = scores
+    return beliefs
 
 
 def test_a_name_that_another_is_mostly_taken_for_is_a_guess_and_says_so():

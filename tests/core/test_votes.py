@@ -27,13 +27,14 @@ def config(**changes):
     return VoteConfig(labels='a, b', **changes)
 
 
-def values(labels, size=(1.0, 0.5, 0.8), worth=1.0):
+def values(labels, size=(1.0, 0.5, 0.8), worth=1.0, guessed=0.0):
     count = len(labels)
     return vote_values(
         np.array(labels, int),
         np.tile(size, (count, 1)),
         np.zeros(count),
         np.broadcast_to(worth, count),
+        np.broadcast_to(guessed, count),
         labels=2,
     )
 

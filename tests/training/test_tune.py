@@ -80,7 +80,7 @@ def held(seed, count=3000, error_m=0.08, easy=2.0):
     """Return what a made-up memory holds; things of name 0 are there more often than they seem."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, NAMES, count)
-    features = np.stack([rng.normal(0.5, 1.5, count), *np.zeros((2, count))], axis=1)
+    features = np.stack([rng.normal(0.5, 1.5, count), *np.zeros((3, count))], axis=1)
     logit = 2.0 * features[:, 0] + easy * (label == 0)
     hit = rng.random(count) < 1.0 / (1.0 + np.exp(-logit))
     error = np.where(hit[:, None], error_m * rng.standard_normal((count, 3)), np.nan)
@@ -113,6 +113,20 @@ def test_the_distance_that_ranks_best_is_taken():
     number = len(APART_M)
     reading = tune.best_reading([[noise] * (number - 1) + [good]], NAMES)
     assert reading.apart_m == APART_M[-1]
+
+
+def test_what_was_seen_without_depth_has_a_confidence_and_an_error_of_its_own():
+    def guessed(seed):
+        worse = held(seed, error_m=0.24, easy=-1.5)
+        worse.features[:, 3] = 1.0
+        return worse
+
+    number = len(APART_M)
+    homes = [([held(seed)] * number, [guessed(seed + 10)] * number) for seed in range(2)]
+    reading = tune.both_readings(homes, NAMES)
+    for other in (held(5), guessed(5)):
+        assert other.confidence(reading).mean() == pytest.approx(other.hit.mean(), abs=0.03)
+        assert other.inside(reading)[other.hit].mean() == pytest.approx(0.9, abs=0.02)
 
 
 def test_questions_of_several_homes_stay_apart():
@@ -152,6 +166,10 @@ def test_constants_are_put_beside_what_the_manifest_says(tmp_path):
     assert manifest['name'] == 'x' and manifest['detector']['own'] == 1.0
     assert manifest['detector']['read.name.bed'] == -1.0
     assert Reading.from_manifest(manifest['detector'], ('mug', 'bed')) == own
+    both = own.with_guessed(Reading(bias=-1.5, error_m=0.3, names=(0.25, 0.75)))
+    tune.write_constants(tmp_path, both.to_manifest(('mug', 'bed')))
+    manifest = yaml.safe_load(path.read_text())
+    assert Reading.from_manifest(manifest['detector'], ('mug', 'bed')) == both
     assert [item.name for item in tmp_path.iterdir()] == ['manifest.yaml']
 
 
