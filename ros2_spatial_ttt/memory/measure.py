@@ -285,9 +285,11 @@ def _votes(stamps: NDArray[np.int64], found: list[_Things], names: tuple[str, ..
     return Votes(
         points=all_of['centre'],
         values=vote_values(
-            *(all_of[name] for name in ('label', 'size', 'yaw')),
-            worth,
-            all_of['guessed'],
+            label=all_of['label'],
+            size=all_of['size'],
+            yaw=all_of['yaw'],
+            worth=worth,
+            guessed=all_of['guessed'],
             labels=len(names),
         ),
         weights=worth,

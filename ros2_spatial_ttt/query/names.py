@@ -78,7 +78,9 @@ class Reading:
     @staticmethod
     def from_manifest(values: Mapping[str, float], labels: Sequence[str] = ()) -> Reading:
         """Return the reading of ``Manifest.detector``; what is not there keeps its default."""
-        plain = {name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values}
+        plain: dict[str, Any] = {
+            name: values[_PREFIX + name] for name in _PLAIN if _PREFIX + name in values
+        }
         names = tuple(values.get(f'{_NAME}{label}', 0.0) for label in labels)
         own = Reading(**plain, names=names, usual=usual_of(values, labels))
         apart = {k.removeprefix(_APART): v for k, v in values.items() if k.startswith(_APART)}
