@@ -8,13 +8,13 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.memory.reader import Reader
 from ros2_spatial_ttt.memory.state import MemoryState
-from ros2_spatial_ttt.query import describe, relations, things
+from ros2_spatial_ttt.query import describe, relations, spots, things
+from ros2_spatial_ttt.query.describer import Describer
 from ros2_spatial_ttt.query.language import parse
 from ros2_spatial_ttt.query.names import Reading
 from ros2_spatial_ttt.query.objects import ObjectRegistry
@@ -26,9 +26,6 @@ from ros2_spatial_ttt.types import Answer, Query, QueryType, ResultCode
 __all__ = ['MOST_RESULTS', 'QueryEngine']
 
 _LOG = logging.getLogger(__name__)
-
-# What a picture cannot stand for: look-alikes are not one kind of thing.
-_NEEDS_NAMES = (QueryType.COUNT, QueryType.SIZE, QueryType.ORDER)
 
 
 class QueryEngine:
@@ -45,6 +42,7 @@ class QueryEngine:
         self._runtime = runtime
         self._reader = reader
         self._objects = ObjectRegistry()
+        self._describer = Describer(config, reader)
         self._relocalizer = Relocalizer(runtime, reader, self._objects)
 
     def answer(self, state: MemoryState, query: Query) -> Answer:
@@ -65,13 +63,19 @@ class QueryEngine:
 
     def _answer(self, state: MemoryState, source: MemorySource, query: Query) -> Answer:
         if query.type == QueryType.DESCRIBE:
-            return self._describe(state, source, query)
+            return self._describer.answer(source, state, query)
         if query.type == QueryType.RELOCALIZE:
             return self._relocalizer.answer(source, state, query)
-        if query.type in _NEEDS_NAMES and not (query.labels and source.names):
-            raise BadRequest(source.needs_names(f'{query.type.name} questions need'))
         if query.type == QueryType.NEAREST and not things.terms(query):
             return self._nearest_surface(source, query)
+        if spots.is_asked(query):
+            place = replace(query, type=QueryType.DESCRIBE)
+            return spots.answer(
+                source, query, lambda: self._describer.answer(source, state, place)
+            )
+        if query.type == QueryType.SIZE:
+            return spots.size(source, query)
+        spots.check(source, query)
         return relations.answer(source, query)
 
     def _nearest_surface(self, source: MemorySource, query: Query) -> Answer:
@@ -89,81 +93,6 @@ class QueryEngine:
         instance = source.instance(peak, confidence, label='surface', pictured=True)
         return things.distance_to(instance, observer, sure=1.0)
 
-    def _describe(self, state: MemoryState, source: MemorySource, query: Query) -> Answer:
-        if query.region is None:
-            raise BadRequest(
-                'DESCRIBE needs a region: min equal to max for a point, or a box; with a frame_id'
-            )
-        if query.region.is_point:
-            return self._describe_point(state, source, np.asarray(query.region.minimum))
-        return self._describe_box(state, source, query)
-
-    def _describe_point(
-        self, state: MemoryState, source: MemorySource, point: NDArray[np.float64]
-    ) -> Answer:
-        here = self._reader.at(state, point[None])
-        observed, occupied = float(here.observed[0]), float(here.occupied[0])
-        if observed <= self._config.read.observed_threshold:
-            return Answer(
-                code=ResultCode.NEVER_OBSERVED,
-                message='this point was never observed; go and look there',
-                sentence='I have never looked there.',
-                value=observed,
-                value_low=0.0,
-                value_high=1.0,
-                unit='1',
-                confidence=describe.confidence(observed, self._config.read.observed_threshold),
-            )
-        share = float(np.clip(occupied / observed, 0.0, 1.0))
-        confidence = describe.confidence(share, self._config.read.occupied_threshold)
-        verdict = Answer(
-            code=ResultCode.OK,
-            value=share,
-            value_low=max(0.0, share - 0.5 * (1.0 - confidence)),
-            value_high=min(1.0, share + 0.5 * (1.0 - confidence)),
-            unit='1',
-            confidence=confidence,
-        )
-        if share <= self._config.read.occupied_threshold:
-            return replace(
-                verdict,
-                code=ResultCode.NOT_FOUND,
-                message='this point was seen and is free',
-                sentence='I looked there: it is free space.',
-            )
-        places = self._reader.places(state)
-        peak = describe.around(places, point, here)
-        instance = source.instance(peak, confidence, label='surface', pictured=True)
-        return replace(
-            verdict, instances=(instance,), sentence=describe.surface_sentence(here, peak)
-        )
-
-    def _describe_box(self, state: MemoryState, source: MemorySource, query: Query) -> Answer:
-        assert query.region is not None
-        points = self._reader.at(state, describe.lattice(query.region))
-        observed = points.observed > self._config.read.observed_threshold
-        share = float(observed.mean())
-        places = source.surfaces(query)
-        if share < 0.5 and not len(places):
-            return things.not_found(source, query)
-        filled = float((source.is_surface(points) & observed).sum() / max(observed.sum(), 1))
-        low, high = describe.share_interval(share, len(points))
-        sentence = (
-            f'{share:.0%} of it was observed, {filled:.0%} of that is occupied; '
-            f'{len(places)} surface places.'
-        )
-        code = ResultCode.OK if len(places) else ResultCode.NOT_FOUND
-        return Answer(
-            code=code,
-            message='' if len(places) else 'this region was seen and is free',
-            value=share,
-            value_low=low,
-            value_high=high,
-            unit='1',
-            sentence=sentence,
-            confidence=describe.confidence(share, 0.5),
-        )
-
 
 def _check(query: Query) -> None:
     """Raise BadRequest where a question is wrong whatever the memory holds."""
@@ -180,6 +109,10 @@ def _check(query: Query) -> None:
         raise BadRequest('viewpoint: not finite; give a pose or none')
     if query.since_ns and query.until_ns and query.until_ns < query.since_ns:
         raise BadRequest('until is before since; swap them or leave one at 0')
+    if any(label.startswith('@') for label in query.labels):
+        raise BadRequest(
+            f'labels {list(query.labels)}: no name begins with @; set image, or region'
+        )
     if query.max_results < 0:
         raise BadRequest(f'max_results is {query.max_results}; give 0 for the default or more')
 

@@ -211,7 +211,10 @@ def _size(source: ThingSource, query: Query) -> Answer:
 def _order(source: ThingSource, query: Query) -> Answer:
     names = terms(query)
     if len(names) < 2:
-        raise BadRequest(f'ORDER is of two things or more, got {len(names)}; name them all')
+        raise BadRequest(
+            f'ORDER is of two things or more, got {len(names)}; give all of them: names, example '
+            "images or '#ID' of objects in earlier answers"
+        )
     firsts = []
     for name in names:
         found, sure = meant(source, name, query)
@@ -250,7 +253,7 @@ def _nearest(source: ThingSource, query: Query) -> Answer:
         ranked,
         (metres, low, high),
         unit='m',
-        sentence=f'Nearest is the {ranked[0].label}, {metres:.2f} m away.',
+        sentence=f'Nearest is {_called(ranked[0])}, {metres:.2f} m away.',
         confidence=min(anchor.confidence, ranked[0].confidence),
     )
 
@@ -295,6 +298,10 @@ def _nearest_to_viewpoint(source: ThingSource, query: Query) -> Answer:
         return not_found(source, query, found)
     told_of = distance_to(ranked[0], observer, sure=ranked[0].confidence)
     return replace(told_of, instances=shown(ranked, query))
+
+
+def _called(instance: Instance) -> str:
+    return f'the {instance.label}' if instance.label else f'#{instance.id}'
 
 
 def _side(bearing: float) -> str:

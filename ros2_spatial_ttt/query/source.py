@@ -1,9 +1,10 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""One state of the memory as a source of things: by name, by example picture, by '#ID'."""
+"""One state of the memory as a source of things: by name, picture, point or '#ID'."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
@@ -15,6 +16,7 @@ from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.memory.reader import Beliefs, FieldPoints, Likeness, Reader
 from ros2_spatial_ttt.memory.state import MemoryState
+from ros2_spatial_ttt.memory.tiles import TileGrid
 from ros2_spatial_ttt.memory.votes import PRESENT
 from ros2_spatial_ttt.query import describe
 from ros2_spatial_ttt.query.confirm import (
@@ -26,18 +28,23 @@ from ros2_spatial_ttt.query.confirm import (
     proposed_views,
     weighed,
 )
-from ros2_spatial_ttt.query.names import Reading, named_things, singular
+from ros2_spatial_ttt.query.inventory import all_things, holds
+from ros2_spatial_ttt.query.looks import looks_at
+from ros2_spatial_ttt.query.names import Named, Reading, named_things, singular
 from ros2_spatial_ttt.query.objects import ObjectRegistry
 from ros2_spatial_ttt.query.search import Peak, example_windows, middle_cut, peaks
+from ros2_spatial_ttt.query.things import AT_POINT, LIKE_POINT
 from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.runtime.base import Runtime
-from ros2_spatial_ttt.types import Example, Instance, Query, Region
+from ros2_spatial_ttt.types import Example, Instance, Query, QueryType, Region
 
 __all__ = ['MOST_RESULTS', 'MemorySource']
 
 MOST_RESULTS = 1000
 # Answers beyond this many carry no picture: they cost milliseconds each.
 _MOST_PICTURES = 3
+# Surfaces within this reach of a point are at it, m.
+_AT_M = 0.25
 # Floor: cells of this edge with a surface between these heights; small gaps are closed.
 _FLOOR_CELL_M, _FLOOR_BETWEEN_M, _FLOOR_REACH = 0.2, (-0.2, 1.8), 2
 # Share of what is within the outer walls that inner walls take (simulated homes for training).
@@ -79,9 +86,37 @@ class MemorySource:
         """See ``ThingSource.instances``."""
         if term.startswith('#'):
             return [self._objects.get(term)]
+        if term == AT_POINT:
+            return self.things(query)
+        if term == LIKE_POINT:
+            return self._like_point(query)
         if term.startswith('@'):
             return self._like(query.examples[int(term[1:])], query)
         return self._named(term, query)
+
+    def things(self, query: Query) -> list[Instance]:
+        """Return the sure things of all names within a question's limits, surest first.
+
+        At a point the smallest is first: what stands in a shelf is meant before the shelf.
+        """
+        beliefs = self._reader.beliefs(self._state)
+        if beliefs is None or not self.names:
+            return []
+        found = all_things(
+            beliefs,
+            scale=self._certain(beliefs),
+            reading=self._reading,
+            least=self.found_threshold,
+        )
+        within = [(self.names[label], thing) for label, thing in found if _asked(thing, query)]
+        if query.region is not None and query.region.is_point:
+            within.sort(key=lambda pair: float(np.prod(pair[1].peak.size)))
+        return self._made(within[:MOST_RESULTS])
+
+    def there(self, point: NDArray[np.float64]) -> list[Instance]:
+        """Return the sure things whose box holds a point (3,) m, smallest first."""
+        x, y, z = point.tolist()
+        return self.things(Query(QueryType.LOCATE, region=Region((x, y, z), (x, y, z))))
 
     def usual(self, term: str) -> Usual | None:
         """See ``ThingSource.usual``."""
@@ -158,8 +193,8 @@ class MemorySource:
         """Return the refusal of what a memory without names cannot do."""
         name = self._runtime.manifest.name
         return (
-            f'{what} a model that knows names, and {name!r} knows none; '
-            'ask LOCATE, EXISTS, NEAREST or DISTANCE with an example image, or DESCRIBE a region'
+            f'{what} a model that knows names, and {name!r} knows none; ask LOCATE, EXISTS, '
+            'NEAREST, DISTANCE or ORDER with example images, or DESCRIBE a region'
         )
 
     def _named(self, word: str, query: Query) -> list[Instance]:
@@ -179,18 +214,14 @@ class MemorySource:
             scale=self._certain(beliefs),
             reading=self._reading,
         )
+        return self._made((name, thing) for thing in found if _asked(thing, query))
+
+    def _made(self, found: Iterable[tuple[str, Named]]) -> list[Instance]:
+        """Return things with their names as objects."""
         out: list[Instance] = []
-        for thing in found:
-            peak = thing.peak
-            if query.region is not None and not query.region.contains(peak.position[None])[0]:
-                continue
-            if query.since_ns and peak.last_seen_ns < query.since_ns:
-                continue
-            if query.until_ns and peak.first_seen_ns > query.until_ns:
-                continue
-            made = self.instance(
-                peak, thing.confidence, label=name, pictured=len(out) < _MOST_PICTURES
-            )
+        for name, thing in found:
+            pictured = len(out) < _MOST_PICTURES
+            made = self.instance(thing.peak, thing.confidence, label=name, pictured=pictured)
             own = replace(made, yaw=thing.yaw, size_error=thing.size_error)
             out.append(self._objects.remember(own))
         return out
@@ -232,6 +263,34 @@ class MemorySource:
             out.append(self._objects.remember(replace(made, confirmed=found.confirmed)))
         return out
 
+    def _like_point(self, query: Query) -> list[Instance]:
+        """Return the places anywhere that look like the surface at the point of a question."""
+        here = self.surfaces(query).points.astype(np.float64)
+        if query.region is None or not len(here):
+            return []
+        apart = np.linalg.norm(here - np.asarray(query.region.minimum), axis=1)
+        grid = TileGrid(self._config.tiles)
+        looks = looks_at(self._state, self._runtime, grid, here[int(apart.argmin())])
+        if not len(looks):
+            return []
+        places = self._reader.places(self._state)
+        chosen = self._chosen(places, replace(query, region=None))
+        found = peaks(
+            places.kept(chosen),
+            self._reader.likeness(self._state, looks).kept(chosen).score,
+            separation_m=self._config.read.separation_m,
+            most=_most(query),
+        )
+        return [
+            self.instance(
+                peak,
+                Finding(peak, self._weighing.of_field(peak.score)).confidence,
+                label='',
+                pictured=number < _MOST_PICTURES,
+            )
+            for number, peak in enumerate(found)
+        ]
+
     def _confirmed(
         self,
         example: Example,
@@ -253,8 +312,8 @@ class MemorySource:
 
         matches = matched(cut, [*chain(*views), *guesses], manifest.grid, looks)
         if query.region is not None:
-            inside = query.region.contains
-            matches = [match for match in matches if inside(match.point[None])[0]]
+            region = query.region
+            matches = [match for match in matches if _reached(region, match.point[None])[0]]
         return weighed(
             proposals,
             views,
@@ -268,12 +327,35 @@ class MemorySource:
     def _chosen(self, places: FieldPoints, query: Query) -> NDArray[np.bool_]:
         keep = self.is_surface(places)
         if query.region is not None:
-            keep &= query.region.contains(places.points)
+            keep &= _reached(query.region, places.points)
         if query.since_ns:
             keep &= places.last_seen_ns >= query.since_ns
         if query.until_ns:
             keep &= places.first_seen_ns <= query.until_ns
         return keep
+
+
+def _asked(thing: Named, query: Query) -> bool:
+    """Return whether a thing lies within the region and the time of a question.
+
+    It lies in a box where its centre does, and at a point where its own box holds that.
+    """
+    peak, region = thing.peak, query.region
+    if query.since_ns and peak.last_seen_ns < query.since_ns:
+        return False
+    if query.until_ns and peak.first_seen_ns > query.until_ns:
+        return False
+    if region is not None and region.is_point:
+        point = np.asarray(region.minimum, np.float64)
+        return holds(peak.position, peak.covariance, peak.size, thing.yaw, point)
+    return region is None or bool(region.contains(peak.position[None])[0])
+
+
+def _reached(region: Region, points: NDArray) -> NDArray[np.bool_]:
+    """Return which surface points (n, 3) a region holds, or are at the point that it is, (n,)."""
+    if not region.is_point:
+        return region.contains(points)
+    return np.asarray(np.linalg.norm(points - np.asarray(region.minimum), axis=1) <= _AT_M)
 
 
 def _most(query: Query) -> int:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What questions about things share: who can be asked, which things are meant, parts of answers.
 
-A thing is given by a *term*: a name, '#ID' of an object in an earlier answer, or '@i' for the i-th
-example picture of the query.
+A thing is given by a *term*: a name, '#ID' of an object in an earlier answer, '@i' for the i-th
+example picture of the query, or, where the region of the query is a point, ``AT_POINT`` for the
+named things there and ``LIKE_POINT`` for what looks like the surface there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ros2_spatial_ttt.query.usual import Usual
 from ros2_spatial_ttt.types import Answer, Instance, Query, ResultCode
 
 __all__ = [
+    'AT_POINT',
+    'LIKE_POINT',
     'ThingSource',
     'asked',
     'distance_to',
@@ -34,6 +37,7 @@ __all__ = [
     'viewpoint_of',
 ]
 
+AT_POINT, LIKE_POINT = '@point', '@look'
 _DEFAULT_RESULTS = 10
 _GUESS = 0.02  # least confidence of what may be meant
 

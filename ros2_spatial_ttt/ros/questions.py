@@ -119,9 +119,11 @@ class Questions:
 
 def _needs_observer(query: Query) -> bool:
     """Return whether the question means nothing without an observer."""
+    things = len(query.labels) + len(query.examples)
+    if query.type is QueryType.DESCRIBE:
+        return things == 0 and query.region is None
     # NEAREST of several things is nearest to the first of them.
-    alone = len(query.labels) + len(query.examples) < 2
-    return query.type is QueryType.DIRECTION or (query.type is QueryType.NEAREST and alone)
+    return query.type is QueryType.DIRECTION or (query.type is QueryType.NEAREST and things < 2)
 
 
 def _fail(response: Any, code: ResultCode, message: str) -> None:

@@ -10,16 +10,21 @@ import numpy as np
 import pytest
 
 from ros2_spatial_ttt.config import MemoryConfig, from_flat
+from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.sim.room import boxes
+from ros2_spatial_ttt.types import Example
 
 # Small, needs depth and knows no names: what most of these tests are about. What the network adds
 # has tests of its own (test_network, test_backbone_memory, test_nano).
 MODEL = 'untrained'
 SEED = 7
 SECOND = 1_000_000_000
+HALF = 24  # pixels, half of the model's window at the camera's size
+# Textured things of the room, and views of the 160-pose tour that no frame was taken from.
+THINGS = {'sofa_2.back': 34, 'desk_2.monitor': 34, 'desk_2.drawers': 146, 'table.rug': 146}
 
 
 @pytest.fixture(scope='session')
@@ -40,6 +45,22 @@ def tour(scene):
         for array in (frame.colour, frame.depth, frame.map_T_camera):
             array.setflags(write=False)
     return frames
+
+
+@pytest.fixture(scope='session')
+def shown(scene, tour):
+    """Return {thing: (example, true point in the map)} from views that were not learnt."""
+    camera, views = tour[0].intrinsics, boxes.make_tour(scene, 160, scene.seed)
+    out = {}
+    for name, view in THINGS.items():
+        colour, depth, instance = boxes.render(scene, camera, views[view])
+        number = 1 + [box.name for box in scene.boxes].index(name)
+        v, u = (int(np.median(axis)) for axis in np.nonzero(instance == number))
+        z = float(depth[v, u])
+        local = np.array([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z])
+        roi = (u - HALF, max(v - HALF, 0), 2 * HALF, 2 * HALF)
+        out[name] = Example(colour, roi), transform_points(views[view], local)
+    return out
 
 
 @pytest.fixture

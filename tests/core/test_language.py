@@ -36,8 +36,24 @@ QUESTIONS = [
     ('Where was this picture taken?', QueryType.RELOCALIZE, ()),
     ('where is that photo from', QueryType.RELOCALIZE, ()),
     ('where is the picture?', QueryType.LOCATE, ('picture',)),
+    ('where is this?', QueryType.LOCATE, ()),
+    ('how big is it', QueryType.SIZE, ()),
+    ('how far is it from the table', QueryType.DISTANCE, ('it', 'table')),
+    ('is there anything?', QueryType.EXISTS, ()),
+    ('is there something at this point', QueryType.EXISTS, ()),
+    ('how big is the room with the fridge?', QueryType.ROOM_SIZE, ('fridge',)),
+    ('how large is the room in which the fridge stands', QueryType.ROOM_SIZE, ('fridge',)),
+    ('how big is the room divider', QueryType.SIZE, ('room divider',)),
     ('what is there?', QueryType.DESCRIBE, ()),
+    ('what is here', QueryType.DESCRIBE, ()),
+    ("what's around me?", QueryType.DESCRIBE, ()),
+    ('what is in this box?', QueryType.DESCRIBE, ()),
+    ('what do you know about this place', QueryType.DESCRIBE, ()),
     ('describe this', QueryType.DESCRIBE, ()),
+    ('Describe the chair.', QueryType.DESCRIBE, ('chair',)),
+    ('tell me about the red mug', QueryType.DESCRIBE, ('red mug',)),
+    ('what do you know about #3?', QueryType.DESCRIBE, ('#3',)),
+    ('what is next to the sofa?', QueryType.DESCRIBE, ('sofa',)),
 ]
 NONSENSE = [
     'colourless green ideas sleep furiously',
@@ -48,6 +64,7 @@ NONSENSE = [
     'how many',
     '42',
     'find',
+    'what is the meaning of life?',
 ]
 
 

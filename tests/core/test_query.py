@@ -10,36 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from ros2_spatial_ttt.geometry import transform_points
 from ros2_spatial_ttt.query import intervals
 from ros2_spatial_ttt.query.engine import MOST_RESULTS
-from ros2_spatial_ttt.sim.room import boxes
 from ros2_spatial_ttt.types import Example, Instance, Query, QueryType, Region, ResultCode
 
 pytestmark = pytest.mark.ort
 
-HALF = 24  # pixels, half of the model's window at this camera's size
-# Textured things of the room, and views of the 160-pose tour that no frame was taken from.
-THINGS = {'sofa_2.back': 34, 'desk_2.monitor': 34, 'desk_2.drawers': 146, 'table.rug': 146}
 EVERYWHERE = Region((-4.0, -4.0, -0.2), (4.0, 4.0, 3.0))
 NEVER = Region((20.0, 20.0, 0.0), (22.0, 22.0, 2.0))
-NEEDS_LABELS = (QueryType.COUNT, QueryType.SIZE, QueryType.ORDER)
-
-
-@pytest.fixture(scope='module')
-def shown(scene, tour):
-    """Return {thing: (example, true point in the map)} from views that were not learnt."""
-    camera, views = tour[0].intrinsics, boxes.make_tour(scene, 160, scene.seed)
-    out = {}
-    for name, view in THINGS.items():
-        colour, depth, instance = boxes.render(scene, camera, views[view])
-        number = 1 + [box.name for box in scene.boxes].index(name)
-        v, u = (int(np.median(axis)) for axis in np.nonzero(instance == number))
-        z = float(depth[v, u])
-        local = np.array([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z])
-        roi = (u - HALF, max(v - HALF, 0), 2 * HALF, 2 * HALF)
-        out[name] = Example(colour, roi), transform_points(views[view], local)
-    return out
 
 
 @pytest.fixture(scope='module')
@@ -383,7 +361,7 @@ def bad_requests(image):
         'until before since': (replace(good, since_ns=2, until_ns=1), 'until is before since'),
         'negative max_results': (replace(good, max_results=-1), 'max_results is -1'),
         'nearest from nowhere': (Query(QueryType.NEAREST), 'NEAREST needs a viewpoint'),
-        'describe nothing': (Query(QueryType.DESCRIBE), 'DESCRIBE needs a region'),
+        'describe nothing': (Query(QueryType.DESCRIBE), 'DESCRIBE needs a thing'),
         'distance of nothing': (Query(QueryType.DISTANCE), 'between two things, got 0'),
         'distance of three': (
             Query(QueryType.DISTANCE, examples=good.examples * 3),
@@ -393,6 +371,7 @@ def bad_requests(image):
             replace(good, type=QueryType.DIRECTION),
             'DIRECTION needs a viewpoint',
         ),
+        'a name of ours': (replace(good, examples=(), labels=('@0',)), 'no name begins with @'),
         'relocalize': (Query(QueryType.RELOCALIZE), 'RELOCALIZE needs one picture'),
         'nonsense': (Query(QueryType.AUTO, text='colourless green ideas'), 'cannot understand'),
         'a name in words': (Query(QueryType.AUTO, text='where is the chair?'), "label 'chair'"),
@@ -413,21 +392,38 @@ def test_a_bad_request_says_what_is_wrong(easy, name, state_hash):
     assert state_hash(easy) == before and easy.status().queries == queries + 1
 
 
-@pytest.mark.parametrize('kind', NEEDS_LABELS, ids=lambda kind: kind.name)
-def test_what_needs_labels_is_refused_with_the_reason(room, example, kind):
-    for parts in ({}, {'examples': (example,)}, {'labels': ('chair',)}):
-        answer = ask(room, kind, **parts)
-        assert answer.code == ResultCode.BAD_REQUEST
-        assert "a model that knows names, and 'untrained' knows none" in answer.message
-        assert 'ask LOCATE, EXISTS' in answer.message, 'it says what can be asked instead'
+REFUSED_WITHOUT_NAMES = {
+    'count by name': (QueryType.COUNT, 'name', "label 'chair' needs a model that knows names"),
+    'count by picture': (QueryType.COUNT, 'picture', 'COUNT does not go by a picture'),
+    'count of nothing': (QueryType.COUNT, '', 'COUNT goes by name, which needs a model'),
+    'size by name': (QueryType.SIZE, 'name', "label 'chair' needs a model that knows names"),
+    'size by picture': (QueryType.SIZE, 'picture', 'SIZE of a picture needs'),
+    'size of nothing': (QueryType.SIZE, '', 'SIZE goes by name, which needs a model'),
+    'order of one': (QueryType.ORDER, 'picture', 'two things or more, got 1; give all of them'),
+    'order of nothing': (QueryType.ORDER, '', 'two things or more, got 0'),
+    'room by picture': (QueryType.ROOM_SIZE, 'picture', 'does not know which walls make a room'),
+}
 
 
-def test_every_type_is_tested():
-    asked = {query.type for query, _ in BAD_REQUESTS.values()} | {
-        QueryType.EXISTS,
-        QueryType.ROOM_SIZE,
-    }
-    assert asked | set(NEEDS_LABELS) == set(QueryType)
+@pytest.mark.parametrize('name', REFUSED_WITHOUT_NAMES)
+def test_what_a_memory_without_names_cannot_tell_is_refused_with_the_reason(room, example, name):
+    kind, given, words = REFUSED_WITHOUT_NAMES[name]
+    parts = {'name': {'labels': ('chair',)}, 'picture': {'examples': (example,)}, '': {}}[given]
+    answer = ask(room, kind, **parts)
+    assert answer.code == ResultCode.BAD_REQUEST and words in answer.message
+    if 'knows names' in answer.message:
+        assert "'untrained' knows none; ask LOCATE, EXISTS" in answer.message
+
+
+def test_the_order_of_pictures_needs_no_names(easy, shown):
+    pictures = [shown[name][0] for name in ('desk_2.monitor', 'table.rug')]
+    answer = ask(easy, QueryType.ORDER, examples=tuple(pictures))
+    assert_whole(answer, easy)
+    found = [ask(easy, QueryType.LOCATE, examples=(one,)).instances[0] for one in pictures]
+    first = [i.first_seen_ns for i in answer.instances]
+    assert first == sorted(i.first_seen_ns for i in found) and answer.value == 2.0
+    words = ask(easy, QueryType.ORDER, examples=(pictures[0],), labels=(f'#{found[1].id}',))
+    assert words.code == ResultCode.OK and f'#{found[1].id}' in words.sentence
 
 
 def test_a_question_in_words_about_a_picture(easy, example):

@@ -269,6 +269,16 @@ def test_nearest_from_the_robot_that_lost_itself(shared, tour):
     assert 'pose' in shared.until(answer, what='NOT_LOCALIZED').message
 
 
+def test_what_is_around_a_robot_that_lost_itself_needs_a_viewpoint(shared):
+    def lost():
+        got = shared.query(type=Request.DESCRIBE)
+        return got if got.result_code == Response.NOT_LOCALIZED else None
+
+    assert 'give a viewpoint' in shared.until(lost, what='NOT_LOCALIZED').message
+    here = shared.query(type=Request.DESCRIBE, viewpoint=viewpoint(0.0))
+    assert here.result_code == Response.OK and 'surface places' in here.answer
+
+
 def test_every_one_of_many_questions_gets_an_answer(shared, tour):
     """Whoever gets in is answered; whoever does not is told so."""
     request = Request(type=Request.LOCATE, image=picture(tour), max_results=1000)
