@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ros2_spatial_ttt.bench.launchers import Launchers, kernels_library
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.runtime.cuda import CudaStream, DeviceMemory, Gpu, PinnedMemory
@@ -57,6 +56,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     # PyTorch is what the parts are compared with; nothing else here needs it.
     from ros2_spatial_ttt.training import operators as parts
+    from ros2_spatial_ttt.training.launched import launched_ways
 
     device = 'cpu' if arguments.backend == 'ort' else 'cuda'
     if device == 'cuda':
@@ -71,8 +71,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     for operator in parts.operators(parts.SIZES[arguments.size], arguments.rule):
         narrow = [operator.narrowed(short) for short in ('fp16', 'bf16')]
         for one in (operator, *(narrow if device == 'cuda' else ())):
-            ways = _engines(operator, one.dtype, arguments.backend) | _launched(one, device)
-            for way, once in (ways | one.pytorch(device)).items():
+            ways = _engines(operator, one.short, arguments.backend) | one.pytorch(device)
+            if device == 'cuda':
+                ways |= launched_ways(one)
+            for way, once in ways.items():
                 results |= rated(f'{one.name}.{way}', once, arguments.seconds, one)
     return results
 
@@ -92,33 +94,18 @@ def _require_gpu(backend: str) -> None:
         )
 
 
-def _engines(operator: Any, dtype: Any, backend: str) -> dict[str, Run]:
-    """Return how a backend runs an operator in float or, as an export does it, in half."""
-    from ros2_spatial_ttt.training import operators as parts
-    from ros2_spatial_ttt.training.precision import in_half
-
-    half = dtype == parts.TYPES['fp16']
-    # Nothing exports bfloat16, and fields are float in every export.
-    if dtype == parts.TYPES['bf16'] or (half and operator.name == 'field_update'):
+def _engines(operator: Any, precision: str, backend: str) -> dict[str, Run]:
+    """Return how a backend runs an operator in a precision, where models are exported in it."""
+    graph = operator.graph(precision)
+    if graph is None:
         return {}
-    graph = in_half(operator.graph()) if half else operator.graph()
     feed = {name: tensor.numpy() for name, tensor in operator.inputs.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'part.onnx'
         path.write_bytes(graph.SerializeToString())
         if backend == 'ort':
             return _onnx_runtime(path, feed)
-        return _parts(path, feed, backend, precision='fp16' if half else 'fp32')
-
-
-def _launched(operator: Any, device: str) -> dict[str, Run]:
-    """Return the operator's C launcher, where the library of kernels is installed."""
-    from ros2_spatial_ttt.bench.launched import Launched
-
-    library = kernels_library() if device == 'cuda' else None
-    if library is None:
-        return {}
-    return {'kernel': Launched(Launchers(library), operator, device)}
+        return _parts(path, feed, backend, precision=precision)
 
 
 def on_device(gpu: Gpu, engine: Engine, feed: Mapping[str, NDArray]) -> dict[str, Run]:

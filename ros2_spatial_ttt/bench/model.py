@@ -4,15 +4,18 @@
 
 spatial-ttt bench model --model nano --threads 2 --json out/model.json
 spatial-ttt bench model --model nano --backend tensorrt
+spatial-ttt bench model --preset base --backend tensorrt
 
-In the same run the whole update is compared with plain PyTorch (eager; on a GPU compiled and as a
-CUDA graph too), with TensorRT also with and without plugins, and all with the device's ceilings.
+A preset has random weights, is exported into a temporary folder and gets an engine there. In the
+same run the whole update is compared with plain PyTorch (eager; on a GPU compiled and as a CUDA
+graph too), with TensorRT also with and without plugins, and all with the device's ceilings.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import resource
 import tempfile
@@ -25,7 +28,9 @@ from typing import Any
 import numpy as np
 
 from ros2_spatial_ttt.bench import kernels
+from ros2_spatial_ttt.bench.fresh import SIZES, fresh_model
 from ros2_spatial_ttt.config import BACKENDS, MemoryConfig, from_flat
+from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.exam import report
 from ros2_spatial_ttt.memory.pipeline import SpatialMemory
 from ros2_spatial_ttt.runtime import open_runtime
@@ -52,15 +57,41 @@ PARTS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``spatial-ttt bench model``."""
     config = MemoryConfig()
-    parser.add_argument('--model', default=config.model, help='name or folder')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--model', default=config.model, help='name or folder')
+    which.add_argument('--preset', choices=tuple(SIZES), help='a new network of this size')
+    parser.add_argument(
+        '--pixels',
+        type=_pixels,
+        metavar='WxH',
+        help='pictures of a preset; those that give nano 80 tokens a frame and base 768',
+    )
     parser.add_argument('--backend', default='ort', choices=BACKENDS)
     parser.add_argument('--threads', type=int, default=config.threads, help='of the runtime')
     parser.add_argument('--chunks', type=int, default=60, help='measured, after 5 to warm up')
     parser.add_argument('--seconds', type=float, default=2.0, help='of measuring each comparison')
 
 
+def _pixels(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r'(\d+)x(\d+)', text)
+    if not found:
+        raise argparse.ArgumentTypeError(f'expected WxH such as 320x240, got {text!r}')
+    return int(found[1]), int(found[2])
+
+
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure a model and return flat results, times in milliseconds."""
+    if not arguments.preset:
+        if arguments.pixels:
+            raise ConfigError('--pixels: only a --preset can have any size; leave it out')
+        return _measured(arguments)
+    pixels = arguments.pixels or SIZES[arguments.preset]
+    with fresh_model(arguments.preset, arguments.backend, pixels) as folder:
+        arguments.model = str(folder)
+        return _measured(arguments)
+
+
+def _measured(arguments: argparse.Namespace) -> dict[str, Any]:
     runtime = open_runtime(arguments.model, arguments.backend, threads=arguments.threads)
     manifest, state = runtime.manifest, runtime.initial_state()
     chunk = example_chunk(manifest)
@@ -75,6 +106,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'update.p50_ms': float(np.percentile(times, 50)),
         'update.p95_ms': float(np.percentile(times, 95)),
         'update.least_ms': float(min(times)),
+        'blocks.tokens': manifest.chunk_frames * math.prod(manifest.backbone.get('grid', ())),
         'frames_per_s': 1e3 * manifest.chunk_frames / float(np.percentile(times, 50)),
         'rss_peak_mib': peak,
         'backbone_bytes': sum(array.nbytes for array in state.values()),

@@ -21,6 +21,7 @@ from torch import Tensor
 from ros2_spatial_ttt.training.field_layers import FieldRule, FieldUpdate
 from ros2_spatial_ttt.training.layers import CustomLayer, FastWeightUpdate, SpatioTemporalConv
 from ros2_spatial_ttt.training.onnx_functions import CustomPart, export_graph
+from ros2_spatial_ttt.training.precision import in_half
 
 __all__ = [
     'SIZES',
@@ -105,8 +106,23 @@ class Operator:
         """Return the type of an output, given its name."""
         return self.dtype if output in _OF_TOKENS else torch.float32
 
-    def graph(self) -> onnx.ModelProto:
-        """Return an ONNX graph of one node that calls the part's local function."""
+    @property
+    def short(self) -> str:
+        """The short name of ``dtype``."""
+        return next(short for short, dtype in TYPES.items() if dtype == self.dtype)
+
+    def graph(self, precision: str = 'fp32') -> onnx.ModelProto | None:
+        """Return an ONNX graph of one node that calls the part's local function.
+
+        Its inputs are float. None where no model is exported so: nothing is in 'bf16', and a
+        field is float in every model.
+        """
+        if precision == 'fp32':
+            return self._exported()
+        exported = precision == 'fp16' and not isinstance(self.layer, FieldUpdate)
+        return in_half(self._exported()) if exported else None
+
+    def _exported(self) -> onnx.ModelProto:
         arguments = tuple(self.inputs.values())
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
         with warnings.catch_warnings():

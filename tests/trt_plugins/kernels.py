@@ -14,7 +14,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from ros2_spatial_ttt.bench import launchers
+from ros2_spatial_ttt.training import launchers
 
 __all__ = ['STORAGE', 'GpuMemory', 'HostMemory', 'Kernels']
 

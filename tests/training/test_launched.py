@@ -18,10 +18,10 @@ pytest.importorskip('onnxscript', reason='operators are exported by PyTorch')
 import torch
 from trt_plugins.build_libraries import build_emulated
 
-from ros2_spatial_ttt.bench.launched import Launched
-from ros2_spatial_ttt.bench.launchers import Launchers, kernels_library
 from ros2_spatial_ttt.errors import SpatialTTTError
 from ros2_spatial_ttt.training import operators as parts
+from ros2_spatial_ttt.training.launched import Launched
+from ros2_spatial_ttt.training.launchers import Launchers, kernels_library
 
 pytestmark = pytest.mark.torch
 

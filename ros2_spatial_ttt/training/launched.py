@@ -1,6 +1,6 @@
 # Copyright 2026 spatial_ttt developers
 # SPDX-License-Identifier: Apache-2.0
-"""An operator of ``training.operators`` through its C launcher, in the memory of PyTorch."""
+"""A custom part of ``operators`` through its C launcher, in the memory of PyTorch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ros2_spatial_ttt.bench.launchers import RULES, SIZES, STORAGE, Addresses, Launchers
 from ros2_spatial_ttt.errors import SpatialTTTError
-from ros2_spatial_ttt.training.operators import Operator
+from ros2_spatial_ttt.training.launchers import (
+    RULES,
+    SIZES,
+    STORAGE,
+    Addresses,
+    Launchers,
+    kernels_library,
+)
+from ros2_spatial_ttt.training.operators import Operator, Run
 
-__all__ = ['Launched']
+__all__ = ['Launched', 'launched_ways']
 
 # Names in the library.
 _NAMES = {'SpatioTemporalConv': 'conv', 'FastWeightUpdate': 'fast', 'FieldUpdate': 'field'}
+
+
+def launched_ways(operator: Operator) -> dict[str, Run]:
+    """Return how the launcher runs on the GPU as 'kernel', where the library is installed."""
+    library = kernels_library()
+    if library is None:
+        return {}
+    return {'kernel': Launched(Launchers(library), operator, 'cuda')}
 
 
 class Launched:
