@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.memory import oracle
 from ros2_spatial_ttt.memory.field import FieldState
 from ros2_spatial_ttt.runtime.base import (
@@ -33,6 +34,11 @@ class ReferenceRuntime:
     name = 'reference'
 
     def __init__(self, manifest: Manifest) -> None:
+        if manifest.network == 'pretrained':
+            raise ModelError(
+                f'model {manifest.name!r}: a pretrained backbone stands in place of its trunk, '
+                'which has no float64 form; use another backend'
+            )
         self.manifest = manifest
         self.omega = load_frequencies(manifest)
         weights = load_file(manifest.folder / 'weights.safetensors')

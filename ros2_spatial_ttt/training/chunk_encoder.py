@@ -10,8 +10,6 @@ Level frame: at the camera, x along its heading, y to the left, z up.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -57,7 +55,7 @@ class ChunkEncoder(nn.Module):
         self.net = net
         self.depth_max_m, self.worst_depth = depth_max_m, worst_depth
         rows, columns = net.config.coarse_grid
-        self.pixels, self.said = _of_bytes(net.trunk.first), _said(net)
+        self.pixels, self.said = net.trunk.of_bytes(MIDDLE), _said(net)
         self.samples = SampleMaker(
             net.config.chunk_frames, rows * columns, free_margin_m=free_margin_m
         )
@@ -182,14 +180,6 @@ def folded(module: nn.Module) -> nn.Module:
                 module[number] = fuse_conv_bn_eval(first.eval(), second.eval())
                 module[number + 1] = nn.Identity()
     return module
-
-
-def _of_bytes(first: nn.Sequential) -> nn.Sequential:
-    """Return the first convolution for bytes less ``MIDDLE`` in place of -1..1."""
-    scaled = copy.deepcopy(first)
-    with torch.no_grad():
-        scaled[0].weight /= MIDDLE
-    return scaled
 
 
 def _said(net: SpatialNet) -> nn.Conv2d:

@@ -17,9 +17,9 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.training.model import COARSE, STRIDE, ModelConfig, Trunk
+from ros2_spatial_ttt.training.model import COARSE, STRIDE, ModelConfig, SpatialNet, Trunk
 
-__all__ = ['LIBRARIES', 'PretrainedTrunk', 'load_encoder']
+__all__ = ['LIBRARIES', 'PretrainedTrunk', 'load_encoder', 'put_encoder']
 
 LIBRARIES = ('timm', 'transformers')
 # Of the pictures of ImageNet, which these backbones were trained with.
@@ -72,15 +72,48 @@ class PretrainedTrunk(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return features (N, C, H/8, W/8) of pictures (N, 3, H, W) in 0..1."""
-        grid = (picture.shape[2] // STRIDE, picture.shape[3] // STRIDE)
-        maps = self.encoder((picture - self.mean) / self.deviation)
-        chosen = [
-            nnf.interpolate(maps[n].float(), size=grid, mode='bilinear', align_corners=False)
-            for n in self.used
-        ]
+        return self.later((picture - self.mean) / self.deviation)
+
+    def of_bytes(self, middle: float) -> nn.Module:
+        """Return what stands before ``later`` for pictures of 0..255 less ``middle`` = 127.5."""
+        scale = 1.0 / (255.0 * self.deviation)
+        return _Normalised(scale, (middle / 255.0 - self.mean) / self.deviation)
+
+    def later(self, x: Tensor) -> Tensor:
+        """Return features (N, C, H/8, W/8) of pictures normalised as those of ImageNet."""
+        grid = (x.shape[2] // STRIDE, x.shape[3] // STRIDE)
+        maps = self.encoder(x)
+        chosen = [_at(maps[number].float(), grid) for number in self.used]
         return torch.relu(self.norm(self.project(torch.cat(chosen, dim=1))))
 
     appearance = Trunk.appearance
+
+
+class _Normalised(nn.Module):
+    """Pictures times a scale plus an offset, both (3, 1, 1)."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, scale: Tensor, offset: Tensor) -> None:
+        super().__init__()
+        self.register_buffer('scale', scale)
+        self.register_buffer('offset', offset)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return picture * self.scale + self.offset
+
+
+def _at(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return features (N, C, rows, columns) at the rows and columns of ``grid``."""
+    if tuple(features.shape[2:]) == grid:
+        return features
+    return nnf.interpolate(features, size=grid, mode='bilinear', align_corners=False)
+
+
+def put_encoder(net: SpatialNet, name: str) -> None:
+    """Put a pretrained backbone in place of a network's trunk; see ``load_encoder``."""
+    net.trunk = PretrainedTrunk(net.config, load_encoder(name))  # type: ignore[assignment]
 
 
 def load_encoder(name: str) -> Encoder:

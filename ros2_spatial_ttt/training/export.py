@@ -36,6 +36,7 @@ from ros2_spatial_ttt.training.backbone import DECAY_MAX, STEPS, HybridBackbone
 from ros2_spatial_ttt.training.calibration import found_score, whiten
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint
 from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder, folded
+from ros2_spatial_ttt.training.encoder import PretrainedTrunk, put_encoder
 from ros2_spatial_ttt.training.graphs import FieldConfig, network_graphs, untrained_graphs
 from ros2_spatial_ttt.training.layers import UPDATE_RULES
 from ros2_spatial_ttt.training.model import WINDOW, SpatialNet
@@ -169,12 +170,6 @@ def network_of(path: Path) -> tuple[SpatialNet, dict[str, Any]]:
     tensors, header = load_checkpoint(path)
     prefix = 'average.'
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    if header['config'].get('encoder'):
-        raise ConfigError(
-            f'{path}: trained with encoder {header["config"]["encoder"]!r} in place of the trunk; '
-            'only networks with their own trunk are exported: train again without encoder, or run '
-            'this one in PyTorch'
-        )
     config = _train_config(path, header['config'])
     labels = header.get('labels', list(config.model.labels))
     if tuple(labels) != config.model.labels:
@@ -186,11 +181,14 @@ def network_of(path: Path) -> tuple[SpatialNet, dict[str, Any]]:
     blocks = any(name.startswith('backbone.') for name in weights)
     if blocks and config.blocks.update_rule not in UPDATE_RULES:
         raise ConfigError(
-            f'{path}: its blocks were trained with update_rule {config.blocks.update_rule!r}, which '
-            f'is there to be compared in training alone; expected one of {UPDATE_RULES} for a '
-            'robot: train the stage memory again with one of those'
+            f'{path}: its blocks were trained with update_rule {config.blocks.update_rule!r}, '
+            f'which is there to be compared in training alone; expected one of {UPDATE_RULES} for '
+            'a robot: train the stage memory again with one of those'
         )
     net = SpatialNet(config.model, HybridBackbone(config.blocks) if blocks else None)
+    if config.encoder:
+        # Its weights come from the checkpoint; what it is made of, from where training had it.
+        put_encoder(net, config.encoder)
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:
@@ -209,6 +207,7 @@ def _train_config(path: Path, values: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig(
             preset=values.get('preset'),  # type: ignore[arg-type]  # checked there
+            encoder=values.get('encoder', ''),
             scenes=SceneOptions(**size),
             backbone=values.get('backbone', {}),
         )
@@ -258,7 +257,7 @@ def export_network(
     state = {} if net.backbone is None else net.backbone.initial_state(1)
     manifest = {
         'name': name,
-        'network': 'spatial',
+        'network': 'pretrained' if isinstance(net.trunk, PretrainedTrunk) else 'spatial',
         'image': {'width': config.image_width, 'height': config.image_height},
         'chunk_frames': config.chunk_frames,
         'grid': list(config.grid),
@@ -335,8 +334,11 @@ def export_untrained(
 def _provenance(header: dict[str, Any]) -> dict[str, Any]:
     """Return what a checkpoint tells of its training, without folders of the machine."""
     told = {name: value for name, value in header.items() if name != 'state'}
-    start = Path(told['config'].get('start', ''))
-    told['config'] = {**told['config'], 'start': '/'.join(start.parts[-2:])}
+    config = told['config']
+    for name in ('start', 'encoder'):
+        parts = Path(config.get(name, '')).parts
+        config = {**config, name: '/'.join(parts[-2:])}
+    told['config'] = config
     return told
 
 

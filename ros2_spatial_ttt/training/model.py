@@ -14,6 +14,7 @@ Level frame: at the camera, x along its heading, y to the left, z up.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -165,6 +166,13 @@ class Trunk(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Return features (N, C, H/8, W/8) of pictures (N, 3, H, W) in 0..1."""
         return self.later(self.first(2.0 * picture - 1.0))
+
+    def of_bytes(self, middle: float) -> nn.Module:
+        """Return what stands before ``later`` for pictures of 0..255 less ``middle`` = 127.5."""
+        scaled = copy.deepcopy(self.first)
+        with torch.no_grad():
+            scaled[0].weight /= middle
+        return scaled
 
     def later(self, x: Tensor) -> Tensor:
         """Return features (N, C, H/8, W/8) of what ``first`` says, (N, C, H/2, W/2)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ros2_spatial_ttt.training.backbone import HybridBackbone
 from ros2_spatial_ttt.training.batches import Batch
-from ros2_spatial_ttt.training.encoder import PretrainedTrunk, load_encoder
+from ros2_spatial_ttt.training.encoder import put_encoder
 from ros2_spatial_ttt.training.memory_stage import memory_loss
 from ros2_spatial_ttt.training.model import SpatialNet
 from ros2_spatial_ttt.training.perception import perception_loss
@@ -35,8 +35,7 @@ class Objective(nn.Module):
         self.config = config
         net = SpatialNet(config.model)
         if config.encoder:
-            trunk = PretrainedTrunk(config.model, load_encoder(config.encoder))
-            net.trunk = trunk  # type: ignore[assignment]
+            put_encoder(net, config.encoder)
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reader: SceneReader | None = None
         if config.stage == 'memory':
