@@ -144,8 +144,8 @@ class Manifest:
 
     Attributes:
         name: of the model. folder: where it lies. hash: SHA-256 over its files, hex.
-        network: 'spatial'; 'pretrained' where an image backbone of others is its trunk; 'untrained'
-            for random convolutions. precision: 'fp32' or 'fp16'.
+        network: 'spatial'; 'pretrained' where an image backbone of others is its trunk;
+            'untrained' for random convolutions. precision: 'fp32' or 'fp16'.
         image_width, image_height: pixels of the encoder's input.
         chunk_frames: F. grid: rows and columns of tokens, at which depth goes in.
         sample_grid: rows and columns of samples of a frame. window: pixels of an example picture.
