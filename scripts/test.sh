@@ -11,6 +11,8 @@ scripts/lint.sh || failed=1
 
 # What the set-up provides must not be skipped silently: such a skip is a failure.
 export SPATIAL_TTT_REQUIRE=${SPATIAL_TTT_REQUIRE-ort,torch,ros}
+# Tests share the cores as processes; threads of libraries beside them spin and take three times as long.
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup "$@" || failed=1
 [ $failed = 0 ] || echo 'test: a check failed, see above' >&2
 exit $failed

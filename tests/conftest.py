@@ -121,3 +121,16 @@ def pytest_make_collect_report(collector):
         if tier:
             fail_instead(report, tier)
     return report
+
+
+@pytest.fixture(scope='session')
+def tiny_model(tmp_path_factory):
+    """The folder of a tiny model with a backbone, and its network; one for all test processes."""
+    for needed in ('torch', 'onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(needed)
+    import tiny_network
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+    folder = shared / 'tiny'
+    return folder, tiny_network.write_model(folder)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from filelock import FileLock  # comes with PyTorch
 
 from ros2_spatial_ttt.runtime.base import ChunkInput
 from ros2_spatial_ttt.training.backbone import BackboneConfig, HybridBackbone
@@ -65,10 +66,15 @@ def encoder_of(net: SpatialNet) -> ChunkEncoder:
 
 
 def write_model(folder) -> SpatialNet:
-    """Export the network and return it, batch norms folded."""
+    """Export the network unless it is there, and return it, batch norms folded.
+
+    All processes of a test run may share the folder: the export takes a minute.
+    """
     net = make_net()
     folded(net)
-    export_network(folder, 'tiny', net, CALIBRATION, field=FIELD)
+    with FileLock(f'{folder}.lock'):
+        if not folder.exists():
+            export_network(folder, 'tiny', net, CALIBRATION, field=FIELD)
     return net
 
 

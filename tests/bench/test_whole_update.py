@@ -14,8 +14,6 @@ pytest.importorskip('torch', reason='the comparison is with PyTorch')
 pytest.importorskip('onnxscript', reason='the model is exported by PyTorch')
 pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the model')
 
-from tiny_network import write_model
-
 from ros2_spatial_ttt.bench import model
 from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.resources import model_directory
@@ -29,10 +27,8 @@ OPTIONS = argparse.Namespace(threads=1, seconds=0.01)
 
 
 @pytest.fixture(scope='module')
-def runtime(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('models') / 'tiny'
-    write_model(folder)
-    return OrtRuntime(load_manifest(folder), threads=1)
+def runtime(tiny_model):
+    return OrtRuntime(load_manifest(tiny_model[0]), threads=1)
 
 
 @pytest.fixture(scope='module')

@@ -123,17 +123,6 @@ def state_hash():
     return lambda memory: memory.status(with_hash=True).state_hash
 
 
-@pytest.fixture(scope='session')
-def tiny_model(tmp_path_factory):
-    """The folder of a tiny model with a backbone, and its network; exporting it takes a while."""
-    for needed in ('torch', 'onnx', 'onnxscript', 'onnxruntime'):
-        pytest.importorskip(needed)
-    import tiny_network
-
-    folder = tmp_path_factory.mktemp('network') / 'tiny'
-    return folder, tiny_network.write_model(folder)
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260101)

@@ -92,7 +92,8 @@ def test_forgetting_does_not_wear_the_ridge_away(rng):
     exact = kept = empty_votes(config)
     for _ in range(400):
         points = rng.permutation(centres)[:6] + rng.normal(0.0, 0.05, (6, 3))
-        values = vote_values(np.zeros(6, int), np.ones((6, 3)), np.zeros(6), np.ones(6), labels=1)
+        none, sure = np.zeros(6), np.ones(6)
+        values = vote_values(none.astype(int), np.ones((6, 3)), none, sure, none, labels=1)
         chunk = points, values, rng.uniform(0.1, 1.0, 6), omega, config
         exact = update_votes(exact, *chunk)
         packed = PackedField.of(update_votes(kept, *chunk), config.ridge, forgets=True)
