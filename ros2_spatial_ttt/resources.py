@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ros2_spatial_ttt.errors import ModelError
 
-__all__ = ['model_directory', 'share_directory']
+__all__ = ['library_places', 'model_directory', 'share_directory']
 
 _PACKAGE = 'spatial_ttt'
 
@@ -32,6 +33,19 @@ def share_directory() -> Path:
         f'data of {_PACKAGE}: expected share/{_PACKAGE}/package.xml in a folder above {module}, '
         'found none; install the package again with pip or colcon'
     )
+
+
+def library_places(name: str) -> list[Path]:
+    """Return where colcon may have installed a shared library, the nearest to this code first.
+
+    That is the prefix that the data lie in, or what was built in the checkout that the code lies
+    in; then the prefixes of sourced workspaces.
+    """
+    share = share_directory()
+    own = share.parents[1] if share.parent.name == 'share' else share / 'install' / _PACKAGE
+    sourced = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    prefixes = dict.fromkeys((own, *(Path(one) for one in sourced if one)))
+    return [prefix / 'lib' / name for prefix in prefixes]
 
 
 def model_directory(name_or_path: str | Path) -> Path:

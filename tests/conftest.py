@@ -63,15 +63,22 @@ def required_tiers(config) -> set[str]:
 def pytest_collection_modifyitems(items):
     """Run DDS tests first and in one process, the others file by file in whichever is free.
 
-    It goes before xdist's own hook, which reads the groups.
+    Files that train take longest and come next, so that no process is left alone with one at the
+    end. It goes before xdist's own hook, which reads the groups.
     """
     for item in items:
         if item.nodeid.startswith('tests/dds/'):
             item.add_marker('ros')
-    items.sort(key=lambda item: item.get_closest_marker('ros') is None)
+    items.sort(key=_late)
     for item in items:
         group = 'ros' if item.get_closest_marker('ros') else item.nodeid.partition('::')[0]
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _late(item) -> int:
+    if item.get_closest_marker('ros'):
+        return 0
+    return 1 if item.nodeid.startswith(('tests/training/', 'tests/bench/')) else 2
 
 
 def missing_tier(config, reason: str, markers: set[str]) -> str | None:

@@ -26,6 +26,13 @@ class Item:
     yaw: float = 0.0
 
 
+# What stands in the flat, seen from its middle.
+CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
+TABLE = Item('table', (-2.0, 1.0, 0.4), (1.2, 0.8, 0.75), 0.5)
+SHELF = Item('shelf', (0.0, 3.0, 1.0), (0.9, 0.3, 2.0))
+FLAT = (*CHAIRS, TABLE, SHELF)
+
+
 def look_from(x: float, y: float, yaw: float) -> np.ndarray:
     """Return (4, 4) map_T_camera of a level camera at (x, y) that looks along yaw."""
     forward = np.array([np.cos(yaw), np.sin(yaw), 0.0])
@@ -87,3 +94,12 @@ def panorama(items, *, at=(0.0, 0.0), frames=32, begin_s=0.0, **options) -> list
         )
         for number in range(frames)
     ]
+
+
+def fed(memory, percepts):
+    """Return a memory after percepts, all of which it must take."""
+    for item in percepts:
+        result = memory.feed_percept(item)
+        assert result.accepted, result
+    memory.flush()
+    return memory

@@ -81,15 +81,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _require_gpu(backend: str) -> None:
     """Refuse before anything is measured: later failures of PyTorch say less."""
-    import torch
+    from ros2_spatial_ttt.training.operators import no_gpu
 
     Gpu.open()
     load_tensorrt(backend)
-    if not torch.cuda.is_available():
+    missing = no_gpu()
+    if missing:
         raise Unavailable(
             'PyTorch without CUDA',
-            f'the parts are compared with PyTorch on the GPU, PyTorch {torch.__version__} here '
-            'finds none',
+            f'the parts are compared with PyTorch on the GPU, {missing}',
             'install a PyTorch for this CUDA (pytorch.org), or measure with --backend ort',
         )
 

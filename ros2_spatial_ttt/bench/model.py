@@ -146,10 +146,14 @@ def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace)
     Without PyTorch, or for a model that is no trained network, the reason why not.
     """
     try:
-        from ros2_spatial_ttt.training.operators import measured_ceilings
+        from ros2_spatial_ttt.training.operators import measured_ceilings, no_gpu
         from ros2_spatial_ttt.training.whole_update import whole_update
     except ImportError as error:
         return {'not_compared': f'PyTorch is not installed ({error})'}
+    device = 'cpu' if runtime.name.split()[0] in ('ort', 'reference') else 'cuda'
+    missing = no_gpu() if device == 'cuda' else None
+    if missing:
+        return {'not_compared': missing}
     manifest, state = runtime.manifest, runtime.initial_state()
     if manifest.network != 'spatial':
         return {'not_compared': f'{manifest.name} is no trained network'}
@@ -161,7 +165,6 @@ def compared(runtime: Runtime, chunk: ChunkInput, arguments: argparse.Namespace)
             _, after = runtime.encode(chunk, after)
 
     ways = {'runtime': encoded}
-    device = 'cpu' if runtime.name.split()[0] in ('ort', 'reference') else 'cuda'
     if runtime.name in kernels.NAMES:
         feed = {name: tensor.numpy() for name, tensor in update.inputs.items()}
         path = manifest.folder / 'update.onnx'

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ros2_spatial_ttt.memory.oracle import conjugate_gradient, exact_solution
 from ros2_spatial_ttt.memory.oracle_layers import Array, silu
 
 __all__ = ['curvature_update']
@@ -66,26 +67,13 @@ def curvature_update(
             h = silu(w0[head] @ k) * (w2[head] @ k)
             a += rates[head, token] * np.outer(h, h)
             b += rates[head, token] * np.outer(h, v)
-        system = np.eye(len(a)) + step[head] * a
+        system = step[head] * a
         wanted = initial[head].T.astype(np.float64) + step[head] * b
-        start = out[0][head].T
-        solved = np.linalg.solve(system, wanted) if steps is None else None
-        out[0][head] = (_descended(system, wanted, start, steps) if solved is None else solved).T
+        if steps is None:
+            solved = exact_solution(system, wanted, ridge=1.0)
+        else:
+            start = out[0][head].T
+            solved = conjugate_gradient(system, wanted, start, ridge=1.0, steps=steps)
+        out[0][head] = solved.T
         out[1][head], out[2][head] = a, b
     return out[0], out[1], out[2]
-
-
-def _descended(system: Array, wanted: Array, start: Array, steps: int | None) -> Array:
-    """Return ``start`` after some steps of conjugate gradients towards system x = wanted."""
-    x = start.copy()
-    residual = wanted - system @ x
-    direction, energy = residual, float(np.sum(residual * residual))
-    for _ in range(steps or 0):
-        image = system @ direction
-        along = energy / max(float(np.sum(direction * image)), 1e-30)
-        x = x + along * direction
-        residual = residual - along * image
-        after = float(np.sum(residual * residual))
-        direction = residual + after / max(energy, 1e-30) * direction
-        energy = after
-    return x

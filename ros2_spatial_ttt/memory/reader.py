@@ -247,6 +247,25 @@ class Reader:
             return _nothing(points)
         return FieldPoints.joined(parts).kept(np.argsort(np.concatenate(order), kind='stable'))
 
+    def looks(self, state: MemoryState, point: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return how a point (3,) m of the map looks: unit embeddings (k, E), one per side.
+
+        They are an example that needs no picture; a side is one that the point was seen from.
+        """
+        looks = [np.zeros((0, self._runtime.manifest.embedding), np.float32)]
+        x, y, z = map(int, self._grid.index_of(point[None])[0])
+        tile = state.tiles.get((x, y, z))
+        if tile is None:
+            return looks[0]
+        local = (point[None] - self._grid.centre(tile.index)).astype(np.float32)
+        for field in tile.appearance.values():
+            look = self._runtime.read('appearance', field.weight.astype(np.float32), local)
+            embedding = look[:, EMBEDDING].astype(np.float32)
+            length = float(np.linalg.norm(embedding))
+            if look[0, SEEN] > _MIN_SEEN and length > _MIN_LENGTH:
+                looks.append(embedding / length)
+        return np.concatenate(looks)
+
     def _believed(self, tile: Tile) -> Beliefs:
         known = self._beliefs.get(tile)
         if known is None:

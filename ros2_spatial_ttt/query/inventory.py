@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.geometry import rotation_2d
 from ros2_spatial_ttt.memory.reader import Beliefs
-from ros2_spatial_ttt.memory.votes import NAMES
 from ros2_spatial_ttt.query.names import Named, Reading, things_by_name
 
 __all__ = ['all_things', 'holds', 'one_thing']
@@ -37,9 +34,7 @@ def all_things(
         reading: of scores.
         least: confidence of what counts, 0..1.
     """
-    values = beliefs.values.copy()
-    values[:, NAMES] /= scale
-    by_name = things_by_name(replace(beliefs, values=values), reading)
+    by_name = things_by_name(beliefs, reading, scale=scale)
     found = [(label, one) for label, own in by_name.items() for one in own]
     kept: list[tuple[int, Named]] = []
     for label, thing in sorted(found, key=lambda pair: -pair[1].confidence):

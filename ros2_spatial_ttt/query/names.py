@@ -199,9 +199,11 @@ def named_things(
     return _of_name(beliefs, places, label, found, reading)
 
 
-def things_by_name(beliefs: Beliefs, reading: Reading) -> dict[int, list[Named]]:
-    """Return the things of every name and guesses at more, by its number."""
-    places = _Places.of(beliefs, 1.0)
+def things_by_name(
+    beliefs: Beliefs, reading: Reading, *, scale: float = 1.0
+) -> dict[int, list[Named]]:
+    """Return the things of every name and guesses at more, by its number; see ``named_things``."""
+    places = _Places.of(beliefs, scale)
     found: dict[int, list[_Seen]] = {label: [] for label in range(places.scores.shape[1])}
     for seen in _things(places, reading.apart_m):
         found[int(places.label[seen.top])].append(seen)

@@ -16,7 +16,6 @@ from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.errors import BadRequest
 from ros2_spatial_ttt.memory.reader import Beliefs, FieldPoints, Likeness, Reader
 from ros2_spatial_ttt.memory.state import MemoryState
-from ros2_spatial_ttt.memory.tiles import TileGrid
 from ros2_spatial_ttt.memory.votes import PRESENT
 from ros2_spatial_ttt.query import describe
 from ros2_spatial_ttt.query.confirm import (
@@ -29,7 +28,6 @@ from ros2_spatial_ttt.query.confirm import (
     weighed,
 )
 from ros2_spatial_ttt.query.inventory import all_things, holds
-from ros2_spatial_ttt.query.looks import looks_at
 from ros2_spatial_ttt.query.names import Named, Reading, named_things, singular
 from ros2_spatial_ttt.query.objects import ObjectRegistry
 from ros2_spatial_ttt.query.search import Peak, example_windows, middle_cut, peaks
@@ -269,8 +267,7 @@ class MemorySource:
         if query.region is None or not len(here):
             return []
         apart = np.linalg.norm(here - np.asarray(query.region.minimum), axis=1)
-        grid = TileGrid(self._config.tiles)
-        looks = looks_at(self._state, self._runtime, grid, here[int(apart.argmin())])
+        looks = self._reader.looks(self._state, here[int(apart.argmin())])
         if not len(looks):
             return []
         places = self._reader.places(self._state)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ros2_spatial_ttt.resources import share_directory
+from ros2_spatial_ttt.resources import library_places
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 __all__ = ['NAMES', 'PLUGIN_VERSION', 'Plugins', 'TensorRT', 'load_plugins', 'load_tensorrt']
@@ -156,13 +156,7 @@ def load_plugins(tensorrt: TensorRT, path: Path | None = None) -> Plugins:
 
 def _installed() -> Path | None:
     """Return the library that colcon installed, the nearest to this code; None = there is none."""
-    share = share_directory()
-    # The prefix that the data lie in, or what was built in the checkout that the code lies in.
-    own = share.parents[1] if share.parent.name == 'share' else share / 'install' / 'spatial_ttt'
-    sourced = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    places = dict.fromkeys(
-        prefix / 'lib' / _LIBRARY for prefix in (own, *(Path(one) for one in sourced if one))
-    )
+    places = library_places(_LIBRARY)
     for place in places:
         if place.is_file():
             return place

@@ -7,6 +7,7 @@ Letters: N samples, M points, D features, C channels. Maths and sources: ``memor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from ros2_spatial_ttt.training.layers import CustomLayer
 
-__all__ = ['FieldRead', 'FieldRule', 'FieldUpdate', 'fourier_features']
+__all__ = ['FieldRead', 'FieldRule', 'FieldUpdate', 'conjugate_gradient', 'fourier_features']
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,45 @@ class FieldUpdate(CustomLayer):
         return next_curvature, next_target, weight + live * (solved - weight)
 
     def _solve(self, curvature: Tensor, target: Tensor, start: Tensor) -> Tensor:
-        ridge, weight = self.rule.ridge, start
-        residual = target - (curvature @ weight + ridge * weight)
-        direction = residual
-        energy = (residual * residual).sum()
-        for _ in range(self.rule.steps):
-            image = curvature @ direction + ridge * direction
-            step = energy / torch.clamp((direction * image).sum(), min=1e-30)
-            weight = weight + step * direction
-            residual = residual - step * image
-            energy_next = (residual * residual).sum()
-            direction = residual + energy_next / torch.clamp(energy, min=1e-30) * direction
-            energy = energy_next
-        return weight
+        return conjugate_gradient(
+            lambda x: curvature @ x + self.rule.ridge * x,
+            target,
+            start,
+            steps=self.rule.steps,
+            product=lambda x, y: (x * y).sum(),
+        )
+
+
+def conjugate_gradient(
+    system: Callable[[Tensor], Tensor],
+    target: Tensor,
+    start: Tensor,
+    *,
+    steps: int,
+    product: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Return x after some steps of conjugate gradients to system(x) = target from ``start``.
+
+    Args:
+        system: linear, symmetric and positive.
+        target: of any shape.
+        start: of the same.
+        steps: how many.
+        product: inner product of two such tensors; columns that share one share their steps.
+    """
+    x = start
+    residual = target - system(x)
+    direction = residual
+    energy = product(residual, residual)
+    for _ in range(steps):
+        image = system(direction)
+        step = energy / torch.clamp(product(direction, image), min=1e-30)
+        x = x + step * direction
+        residual = residual - step * image
+        energy_next = product(residual, residual)
+        direction = residual + energy_next / torch.clamp(energy, min=1e-30) * direction
+        energy = energy_next
+    return x
 
 
 class FieldRead(nn.Module):

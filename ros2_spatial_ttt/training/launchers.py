@@ -14,7 +14,7 @@ from ctypes import POINTER, Structure, c_char_p, c_float, c_int32, c_size_t, c_v
 from pathlib import Path
 
 from ros2_spatial_ttt.errors import SpatialTTTError
-from ros2_spatial_ttt.resources import share_directory
+from ros2_spatial_ttt.resources import library_places
 
 __all__ = ['RULES', 'SIZES', 'STORAGE', 'TENSORS', 'Addresses', 'Launchers', 'kernels_library']
 
@@ -91,12 +91,7 @@ def kernels_library() -> Path | None:
                 'unset the variable'
             )
         return named
-    share = share_directory()
-    own = share.parents[1] if share.parent.name == 'share' else share / 'install' / 'spatial_ttt'
-    sourced = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    prefixes = (own, *(Path(one) for one in sourced if one))
-    places = (prefix / 'lib' / _LIBRARY for prefix in prefixes)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in library_places(_LIBRARY) if path.is_file()), None)
 
 
 class Launchers:

@@ -22,6 +22,7 @@ from ros2_spatial_ttt.memory.oracle_layers import NEWTON_SCHULZ
 __all__ = [
     'DOMAIN',
     'UPDATE_RULES',
+    'ChunkUpdate',
     'CustomLayer',
     'FastWeightUpdate',
     'SpatioTemporalConv',
@@ -30,6 +31,7 @@ __all__ = [
     'fast_weight_read',
     'gelu',
     'head_features',
+    'live_tokens',
     'rms_normalised',
 ]
 
@@ -171,7 +173,42 @@ def carried(both: Tensor, keep: int, frame_valid: Tensor) -> Tensor:
     return both.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, (batch, keep))
 
 
-class FastWeightUpdate(CustomLayer):
+class ChunkUpdate(CustomLayer):
+    """One chunk into fast weights, by the rule of a subclass: weights and what the rule keeps.
+
+    Inputs begin with the state, outputs are the next one, in the same order and shapes.
+    """
+
+    def output_shapes(self, *arguments: Tensor) -> list[torch.Size]:
+        """Return the shapes of the state, which stay."""
+        return [tensor.shape for tensor in arguments[: len(self.outputs)]]
+
+    def body(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """Return the next state.
+
+        Args:
+            arguments: by ``inputs``: w0, w2 (B, H, m, e) and w1 (B, H, e, m); what the rule keeps;
+                initial weights as w0 to w2 without B; key, value (B, H, N, e); rates (B, H, N, 3)
+                of the tokens for w0, w1, w2; gate (B, H, N) of the momentum, 0..1; step, decay
+                (H,); frame_valid (B, F), 1 for a frame, then 0 for padding.
+        """
+        dtype = arguments[0].dtype
+        with full_precision(arguments[0]):
+            named = {n: a.to(dtype) for n, a in zip(self.inputs, arguments, strict=True)}
+            return self._chunk(**named)
+
+    def _chunk(self, **a: Tensor) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+
+def live_tokens(frame_valid: Tensor, tokens: int) -> Tensor:
+    """Return 1 for the tokens of real frames, (B, 1, N), of frame_valid (B, F) and N tokens."""
+    batch, frames = frame_valid.shape
+    each = frame_valid[:, None, :, None].expand(-1, 1, -1, tokens // frames)
+    return each.reshape(batch, 1, -1)
+
+
+class FastWeightUpdate(ChunkUpdate):
     """One chunk into the fast weights: W, momentum M and tokens in, next W and M out.
 
     Gradients of -<f_W(k), v> with f_W(x) = W1 (silu(W0 x) * W2 x), all at the weights before the
@@ -189,28 +226,10 @@ class FastWeightUpdate(CustomLayer):
         self.rule = rule
         self.function_name = f'FastWeightUpdate{rule.capitalize()}'
 
-    def output_shapes(self, *arguments: Tensor) -> list[torch.Size]:
-        """Return the shapes of weights and momentum, which stay."""
-        return [tensor.shape for tensor in arguments[:6]]
-
-    def body(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Return the next w0, w1, w2, m0, m1, m2.
-
-        Args:
-            arguments: by ``inputs``: w0, w2 (B, H, m, e) and w1 (B, H, e, m); momentum alike;
-                initial weights alike without B; key, value (B, H, N, e); rates (B, H, N, 3) of
-                the tokens for w0, w1, w2; gate (B, H, N) of the momentum, 0..1; step, decay
-                (H,); frame_valid (B, F), 1 for a frame, then 0 for padding.
-        """
-        dtype = arguments[0].dtype
-        with full_precision(arguments[0]):
-            named = {n: a.to(dtype) for n, a in zip(self.inputs, arguments, strict=True)}
-            return self._chunk(**named)
-
     def _chunk(self, **a: Tensor) -> tuple[Tensor, ...]:
-        batch, frames = a['frame_valid'].shape
-        count = a['key'].shape[2] // frames
-        mask = a['frame_valid'][:, None, :, None].expand(-1, 1, -1, count).reshape(batch, 1, -1)
+        frames, tokens = a['frame_valid'].shape[1], a['key'].shape[2]
+        count = tokens // frames
+        mask = live_tokens(a['frame_valid'], tokens)
         seen = a['frame_valid'].sum(dim=1)[:, None, None, None]  # (B, 1, 1, 1)
         weights = (a['w0'], a['w1'], a['w2'])
         gradients = _descent(weights, a['key'], a['value'], a['rates'] * mask[..., None])

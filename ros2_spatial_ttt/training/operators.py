@@ -31,6 +31,7 @@ __all__ = [
     'Run',
     'Size',
     'measured_ceilings',
+    'no_gpu',
     'operators',
     'repeated',
 ]
@@ -177,6 +178,13 @@ def operators(size: Size, rule: str, *, seed: int = 1) -> list[Operator]:
         return torch.rand(shape, generator=generator)
 
     return [_conv(size, random), _fast(size, rule, random), _field(size, random)]
+
+
+def no_gpu() -> str | None:
+    """Return that PyTorch cannot run on a GPU here; None where it can."""
+    if torch.cuda.is_available():
+        return None
+    return f'PyTorch {torch.__version__} here finds no GPU'
 
 
 def measured_ceilings(device: str) -> Ceilings:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
 
 import pytest
 
@@ -16,7 +16,7 @@ pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the model')
 
 from ros2_spatial_ttt import cli
 from ros2_spatial_ttt.bench import fresh
-from ros2_spatial_ttt.training.model import PRESETS
+from ros2_spatial_ttt.training import fresh as random_network
 
 pytestmark = [pytest.mark.torch, pytest.mark.ort]
 
@@ -27,23 +27,27 @@ def bench(*words) -> int:
     return cli.main(['bench', 'model', *map(str, words)])
 
 
-def test_a_preset_is_exported_and_measured(tmp_path, capsys, monkeypatch):
-    # Every block of a preset takes the exporter seconds.
-    small = replace(PRESETS['nano'], blocks=1, stem=(8, 8, 16, 32, 32))
-    monkeypatch.setitem(PRESETS, 'nano', small)
+def test_a_preset_is_measured_as_it_was_exported(tiny_model, tmp_path, capsys, monkeypatch):
+    exported = []
+
+    def copied(folder, name, net, calibration):
+        exported.append((folder.name, net.config.image_width, net.config.image_height))
+        shutil.copytree(tiny_model[0], folder)
+
+    # The export of a preset takes a minute; another model that was exported stands for it.
+    monkeypatch.setattr(random_network, 'export_network', copied)
     path = tmp_path / 'model.json'
     assert bench('--preset', 'nano', *TINY, '--json', path) == 0
+    assert exported == [('nano-random', 64, 64)]
     results = json.loads(path.read_text())
-    assert results['model'] == 'nano-random' and results['backend'] == 'ort'
-    # 64 x 64 px: two by two tokens of 32 px, eight frames.
-    assert results['blocks.tokens'] == 8 * 4
+    assert results['model'] == 'tiny' and results['backend'] == 'ort'
+    rows, columns = tiny_model[1].config.context_grid
+    assert results['blocks.tokens'] == 8 * rows * columns
     assert results['whole.eager_ms'] > 0.0
     assert 'whole.runtime' in capsys.readouterr().out
 
 
 def test_the_larger_preset_has_the_blocks_and_tokens_that_are_asked_for(tmp_path, monkeypatch):
-    from ros2_spatial_ttt.training import fresh as random_network
-
     told = {}
 
     def noted(folder, name, net, calibration):

@@ -54,4 +54,4 @@ def test_without_tensorrt(refused, monkeypatch):
 def test_with_a_pytorch_that_finds_no_gpu(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt_rtx', make_tensorrt(version='1.2.0'))
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert 'here finds none; install a PyTorch for this CUDA' in refused(FakeDriver())
+    assert 'here finds no GPU; install a PyTorch for this CUDA' in refused(FakeDriver())

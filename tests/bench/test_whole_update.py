@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ pytest.importorskip('psutil', reason='the benchmarks need psutil')
 pytest.importorskip('torch', reason='the comparison is with PyTorch')
 pytest.importorskip('onnxscript', reason='the model is exported by PyTorch')
 pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the model')
+
+import torch
 
 from ros2_spatial_ttt.bench import model
 from ros2_spatial_ttt.errors import ModelError
@@ -71,6 +74,12 @@ def test_every_way_is_measured_beside_the_ceilings(runtime, update):
     table = model._comparison(results | {'backend': runtime.name})
     for line in ('whole.runtime', 'whole.eager', 'ceiling.fp32', 'ceiling.copy'):
         assert f'| {line} ' in table
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='PyTorch finds a GPU here')
+def test_a_pytorch_that_finds_no_gpu_is_not_compared_with_one():
+    runtime = SimpleNamespace(name='tensorrt_rtx')
+    assert 'finds no GPU' in model.compared(runtime, None, OPTIONS)['not_compared']
 
 
 def test_a_model_without_a_network_says_why_it_is_not_compared():

@@ -10,13 +10,12 @@ import pytest
 pytest.importorskip('torch')
 
 import torch
-import torch.nn.functional as nnf
 from layer_inputs import FRAMES, GRIDS, INNER, VALID, Written
+from recall import recall
 
 from ros2_spatial_ttt.memory import oracle_curvature as oracle
 from ros2_spatial_ttt.training.backbone import STEPS
 from ros2_spatial_ttt.training.curvature import SOLVER_STEPS, CurvatureUpdate
-from ros2_spatial_ttt.training.layers import fast_weight_read
 
 pytestmark = pytest.mark.torch
 
@@ -148,30 +147,8 @@ def test_gradients_are_those_of_finite_differences(rng):
     assert torch.autograd.gradcheck(after, given, fast_mode=True)
 
 
-def recall(chunks: int, ages, *, marks: int = 8, heads: int = 32) -> list[float]:
-    """Return how often a fresh layer tells a chunk's landmarks apart, by age in chunks."""
-    e, m = 32, 64
-    torch.manual_seed(0)
-    initial = [torch.randn(heads, *s) * s[1] ** -0.5 for s in ((m, e), (e, m), (m, e))]
-    written = torch.zeros(1, heads, m, m), torch.zeros(1, heads, m, e)
-    state = [*(w[None] for w in initial), *written]
-    key = nnf.normalize(torch.randn(chunks, 1, heads, marks, e), dim=-1)
-    value = torch.randn(chunks, 1, heads, marks, e)
-    rates, gate = torch.full((1, heads, marks, 3), 2.0 / marks), torch.full((1, heads, marks), 0.5)
-    step = torch.full((heads,), STEPS['curvature'])
-    for k, v in zip(key, value, strict=True):
-        constants = (step, torch.zeros(heads), torch.ones(1, FRAMES))
-        state = UPDATE(*state, *initial, k, v, rates, gate, *constants)
-    shares = []
-    for age in ages:
-        read = fast_weight_read(*state[:3], key[-1 - age])
-        found = (read @ nnf.normalize(value[-1 - age], dim=-1).transpose(2, 3)).argmax(dim=-1)
-        shares.append(float((found == torch.arange(marks)).float().mean()))
-    return shares
-
-
 def test_the_oldest_chunk_is_told_apart_as_well_as_the_newest():
     """The past stays in the loss: what steps along gradients lose with age."""
-    newest, oldest = recall(24, (0, 23))
+    newest, oldest = recall(UPDATE, STEPS['curvature'], (0, 23))
     assert min(newest, oldest) > 0.85
     assert abs(newest - oldest) < 0.05

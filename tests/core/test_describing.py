@@ -6,27 +6,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toy_flat import LABELS, START, Item, panorama
+from toy_flat import CHAIRS, FLAT, LABELS, SHELF, START, TABLE, Item, fed, panorama
 
 from ros2_spatial_ttt.query.describer import HERE_M, NEAR_M
 from ros2_spatial_ttt.types import Query, QueryType, Region, ResultCode
 
 pytestmark = pytest.mark.ort
 
-CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
-TABLE = Item('table', (-2.0, 1.0, 0.4), (1.2, 0.8, 0.75), 0.5)
-SHELF = Item('shelf', (0.0, 3.0, 1.0), (0.9, 0.3, 2.0))
 MUG = Item('mug', (2.0, -0.5, 1.0), (0.3, 0.3, 0.3))
-FLAT = (*CHAIRS, TABLE, SHELF, MUG)
+FURNISHED = (*FLAT, MUG)
 
 
 @pytest.fixture(scope='module')
 def flat(make_memory):
-    memory = make_memory(votes__labels=','.join(LABELS))
-    for item in panorama(FLAT):
-        assert memory.feed_percept(item).accepted
-    memory.flush()
-    return memory
+    return fed(make_memory(votes__labels=','.join(LABELS)), panorama(FURNISHED))
 
 
 def ask(memory, *labels, **parts):

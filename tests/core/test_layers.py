@@ -11,8 +11,8 @@ pytest.importorskip('torch')
 
 import layer_inputs
 import torch
-import torch.nn.functional as nnf
 from layer_inputs import CHANNELS, FRAMES, GRIDS, HEADS, INNER, VALID, WIDTH, conv_inputs
+from recall import recall
 
 from ros2_spatial_ttt.memory import oracle_layers as oracle
 from ros2_spatial_ttt.memory.oracle_layers import LayerSizes
@@ -220,33 +220,13 @@ def test_decay_leads_back_to_the_initial_weights(rng):
     assert np.linalg.norm(written.weights[0] - written.initial[0]) < 1e-3 * start
 
 
-def recall(rule: str, step: float, ages, *, chunks: int = 24, marks: int = 8, heads: int = 32):
-    """Return how often a fresh layer tells a chunk's landmarks apart, by age in chunks."""
-    e, m = 32, 64
-    torch.manual_seed(0)
-    initial = [torch.randn(heads, *s) * s[1] ** -0.5 for s in ((m, e), (e, m), (m, e))]
-    state = [*(w[None] for w in initial), *(torch.zeros(1, *w.shape) for w in initial)]
-    key = nnf.normalize(torch.randn(chunks, 1, heads, marks, e), dim=-1)
-    value = torch.randn(chunks, 1, heads, marks, e)
-    rates, gate = torch.full((1, heads, marks, 3), 2.0 / marks), torch.full((1, heads, marks), 0.5)
-    for k, v in zip(key, value, strict=True):
-        constants = (torch.full((heads,), step), torch.zeros(heads), torch.ones(1, FRAMES))
-        state = FastWeightUpdate(rule)(*state, *initial, k, v, rates, gate, *constants)
-    shares = []
-    for age in ages:
-        read = fast_weight_read(*state[:3], key[-1 - age])
-        found = (read @ nnf.normalize(value[-1 - age], dim=-1).transpose(2, 3)).argmax(dim=-1)
-        shares.append(float((found == torch.arange(marks)).float().mean()))
-    return shares
-
-
 def test_first_steps_remember_and_unit_muon_forgets():
     """The trap of the published rule: a step of fixed size 1 wipes what is older than 8 chunks."""
     for rule in UPDATE_RULES:
         step = STEPS[rule]
-        assert min(recall(rule, step, (4, 8))) > 0.7, rule
-        assert recall(rule, step, (16,))[0] > 0.6, rule
-    assert recall('muon', 1.0, (8,))[0] < 0.3
+        assert min(recall(FastWeightUpdate(rule), step, (4, 8))) > 0.7, rule
+        assert recall(FastWeightUpdate(rule), step, (16,))[0] > 0.6, rule
+    assert recall(FastWeightUpdate('muon'), 1.0, (8,))[0] < 0.3
 
 
 def test_reading_equals_the_token_loop(rng, grid_and_cells, precision):

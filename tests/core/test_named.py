@@ -8,7 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_flat import LABELS, SECOND, START, Item, look_from, panorama, percept
+from toy_flat import (
+    CHAIRS,
+    FLAT,
+    LABELS,
+    SECOND,
+    SHELF,
+    START,
+    TABLE,
+    Item,
+    fed,
+    look_from,
+    panorama,
+    percept,
+)
 
 from ros2_spatial_ttt.errors import SnapshotError
 from ros2_spatial_ttt.memory.reader import Beliefs
@@ -17,10 +30,6 @@ from ros2_spatial_ttt.query.intervals import Z90, around
 from ros2_spatial_ttt.query.names import Reading, named_things
 from ros2_spatial_ttt.types import Query, QueryType, Region, ResultCode
 
-CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
-TABLE = Item('table', (-2.0, 1.0, 0.4), (1.2, 0.8, 0.75), 0.5)
-SHELF = Item('shelf', (0.0, 3.0, 1.0), (0.9, 0.3, 2.0))
-FLAT = (*CHAIRS, TABLE, SHELF)
 HERE = np.eye(4)
 
 
@@ -30,14 +39,6 @@ def make(make_memory):
         return make_memory(votes__labels=','.join(LABELS), **parameters)
 
     return make
-
-
-def fed(memory, percepts):
-    for item in percepts:
-        result = memory.feed_percept(item)
-        assert result.accepted, result
-    memory.flush()
-    return memory
 
 
 @pytest.fixture(scope='module')

@@ -6,17 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toy_flat import LABELS, Item, panorama
+from toy_flat import CHAIRS, FLAT, LABELS, SHELF, TABLE, fed, panorama
 
 from ros2_spatial_ttt.query.inventory import holds
 from ros2_spatial_ttt.types import Percept, Query, QueryType, Region, ResultCode
 
 pytestmark = pytest.mark.ort
 
-CHAIRS = (Item('chair', (2.0, 0.4, 0.45)), Item('chair', (2.0, -0.5, 0.45)))
-TABLE = Item('table', (-2.0, 1.0, 0.4), (1.2, 0.8, 0.75), 0.5)
-SHELF = Item('shelf', (0.0, 3.0, 1.0), (0.9, 0.3, 2.0))
-FLAT = (*CHAIRS, TABLE, SHELF)
 # Seen and free, and never seen.
 FREE, FAR = (0.9, 1.0, 0.8), (30.0, 30.0, 1.0)
 BY_POINT = (QueryType.LOCATE, QueryType.EXISTS, QueryType.SIZE)
@@ -25,11 +21,7 @@ MONITOR = (0.62, 0.04, 0.38)
 
 @pytest.fixture(scope='module')
 def flat(make_memory):
-    memory = make_memory(votes__labels=','.join(LABELS))
-    for item in panorama(FLAT):
-        assert memory.feed_percept(item).accepted
-    memory.flush()
-    return memory
+    return fed(make_memory(votes__labels=','.join(LABELS)), panorama(FLAT))
 
 
 def detected(scene, frame, number) -> Percept:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from fake_tensorrt import Severity, make_tensorrt
 
+from ros2_spatial_ttt import resources
 from ros2_spatial_ttt.runtime import trt_library
 from ros2_spatial_ttt.runtime.trt_library import Plugins, load_plugins, load_tensorrt
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
@@ -87,7 +88,7 @@ def test_a_library_is_loaded_once_per_process(install, library):
 def test_without_a_library_there_are_no_plugins_and_the_log_says_where_it_looked(
     install, library, monkeypatch, tmp_path, caplog
 ):
-    monkeypatch.setattr(trt_library, 'share_directory', lambda: tmp_path / 'share/spatial_ttt')
+    monkeypatch.setattr(resources, 'share_directory', lambda: tmp_path / 'share/spatial_ttt')
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path}/over:{tmp_path}/under')
     with caplog.at_level(logging.INFO):
         assert load_plugins(install(creators=[('FieldUpdate', '1')])) == Plugins()
@@ -105,7 +106,7 @@ def test_without_a_library_there_are_no_plugins_and_the_log_says_where_it_looked
     ],
 )
 def test_an_installed_library_is_found(install, library, monkeypatch, tmp_path, share, where):
-    monkeypatch.setattr(trt_library, 'share_directory', lambda: tmp_path / share)
+    monkeypatch.setattr(resources, 'share_directory', lambda: tmp_path / share)
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path}/over:{tmp_path}/under')
     there = tmp_path / where / 'lib' / library.name
     there.parent.mkdir(parents=True)
