@@ -16,6 +16,7 @@ __all__ = [
     'box_distance',
     'interpolate_transform',
     'invert_transform',
+    'level_T_camera',
     'matrix_from_quaternion',
     'message_quaternion',
     'quaternion_from_matrix',
@@ -26,6 +27,18 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+
+def level_T_camera(map_T_camera: Array) -> tuple[Array, float]:  # noqa: N802
+    """Return the rotation (3, 3) from the optical to the level frame, and the heading in rad.
+
+    Level frame: at the camera, x along its heading, y to the left, z up.
+    """
+    ahead = map_T_camera[:3, 2]
+    heading = float(np.arctan2(ahead[1], ahead[0]))
+    cos, sin = np.cos(heading), np.sin(heading)
+    level_T_map = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    return level_T_map @ map_T_camera[:3, :3], heading
 
 
 def matrix_from_quaternion(quaternion_xyzw: ArrayLike) -> Array:

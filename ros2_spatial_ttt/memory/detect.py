@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.runtime.base import Manifest, Tokens
 
-__all__ = ['FEATURES', 'Detected', 'Detector', 'detections', 'groups']
+__all__ = ['FEATURES', 'FIRST', 'Detected', 'Detector', 'detections', 'groups', 'weighed']
 
 Array = NDArray[Any]
 
@@ -41,7 +41,11 @@ FEATURES = (
     'edge',  # log of its longer horizontal edge
     'height',  # log of its height
     'guessed',  # share of its tokens whose depth was not measured
+    # Of a second look (second_look.py); 0 without one.
+    'second',  # logit of P(name) by it
+    'agreed',  # 1 where it says the name that the tokens say
 )
+FIRST = len(FEATURES) - 2  # so many are told by the first look alone
 _GUESSED = FEATURES.index('guessed')
 _SURE = 1e-3  # probabilities are kept this far from 0 and 1
 # Evidence for a token's centre falls with its expected error; it is never better than this.
@@ -58,6 +62,8 @@ class Detected:
         weight: (n,) probability that it is right: a thing of that name, the centre within 0.5 m.
         worth: (n,) what it counts as a vote, as a share of a whole look, 0..1.
         features: (n, len(FEATURES)).
+        shares: (n, K) share of each name in the sum of P(thing) over its tokens.
+        box: (n, 4) int64 first row and column, last row and column of its tokens.
     """
 
     label: NDArray[np.int64]
@@ -67,6 +73,8 @@ class Detected:
     weight: NDArray[np.float64]
     worth: NDArray[np.float64]
     features: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    box: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.label)
@@ -75,6 +83,19 @@ class Detected:
     def guessed(self) -> NDArray[np.float64]:
         """Share of each whose depth was predicted, not measured, (n,)."""
         return self.features[:, _GUESSED]
+
+    def named_again(self, names: Array) -> Detected:
+        """Return the detections as a second look names them, of weight and worth as before.
+
+        Args:
+            names: (n, 1 + K) its probabilities, of nothing first.
+        """
+        label = names[:, 1:].argmax(axis=1)
+        features = self.features.copy()
+        sure = np.clip(names[np.arange(len(self)), 1 + label], _SURE, 1.0 - _SURE)
+        features[:, FIRST] = np.log(sure / (1.0 - sure))
+        features[:, FIRST + 1] = label == self.label
+        return replace(self, label=label, features=features)
 
     def kept(self, rows: Array) -> Detected:
         """Return the detections of these rows."""
@@ -111,7 +132,7 @@ class Detector:
     sure: float = 4.0
     share: float = 0.75
     whole: float = 5.0
-    weights: tuple[float, ...] = (-1.0, 0.1, 0.5, 0.8, 0.0, -1.0, *[0.0] * 6)
+    weights: tuple[float, ...] = (-1.0, 0.1, 0.5, 0.8, 0.0, -1.0, *[0.0] * 8)
     names: tuple[float, ...] = ()
     guessed_weights: tuple[float, ...] = ()
     guessed_names: tuple[float, ...] = ()
@@ -179,14 +200,18 @@ def _log_odds(
 
 
 def detections(tokens: Tokens, frame: int, detector: Detector) -> Detected:
-    """Return the things that the tokens of a frame speak of.
+    """Return the things that the tokens of a frame speak of, by the first look at it.
 
     Args:
         tokens: of a chunk.
         frame: number of the frame in it.
         detector: constants.
     """
-    found = groups(_Frame.of(tokens, frame, detector), detector)
+    return weighed(groups(_Frame.of(tokens, frame, detector), detector), detector)
+
+
+def weighed(found: Detected, detector: Detector) -> Detected:
+    """Return detections with the weight and worth that a detector gives them, surest first."""
     known = found.label, found.features
     found = replace(found, weight=detector.weight(*known), worth=detector.worth(*known))
     return found.kept(np.argsort(-found.weight, kind='stable'))
@@ -200,6 +225,7 @@ class _Frame:
         thing: (n,) P(thing). names: (n, K). border: (n,) 1 at the border of the picture.
         trust: (n,) weight of what a token says about place and size.
         guessed: (n,) 1 where the depth is predicted, not measured.
+        place: (n, 2) int64 row and column.
     """
 
     thing: Array
@@ -212,6 +238,7 @@ class _Frame:
     border: Array
     trust: Array
     guessed: Array
+    place: Array
 
     @staticmethod
     def of(tokens: Tokens, frame: int, detector: Detector) -> _Frame:
@@ -235,6 +262,7 @@ class _Frame:
             border=border.astype(np.float64),
             trust=thing[rows] / (spread**2 + _LEAST_ERROR_M**2),
             guessed=(tokens.depth_spread[frame, rows] > 0.0).astype(np.float64),
+            place=np.stack([row, column], axis=1),
         )
 
 
@@ -251,7 +279,7 @@ def groups(frame: _Frame, detector: Detector) -> Detected:
         if frame.thing[members].sum() >= detector.mass:
             made.append(_detection(frame, members))
     if not made:
-        return _nothing()
+        return _nothing(frame.names.shape[1])
     return Detected(**{name: np.stack([one[name] for one in made]) for name in made[0]})
 
 
@@ -303,6 +331,8 @@ def _detection(frame: _Frame, rows: Array) -> dict[str, Array]:
             log_size[0],
             log_size[2],
             frame.guessed[rows].mean(),
+            0.0,
+            0.0,
         ]
     )
     return {
@@ -313,6 +343,8 @@ def _detection(frame: _Frame, rows: Array) -> dict[str, Array]:
         'weight': np.array(0.0),
         'worth': np.array(0.0),
         'features': features,
+        'shares': share.astype(np.float64),
+        'box': np.r_[frame.place[rows].min(axis=0), frame.place[rows].max(axis=0)],
     }
 
 
@@ -321,7 +353,7 @@ def _logit(probability: float) -> float:
     return float(np.log(sure / (1.0 - sure)))
 
 
-def _nothing() -> Detected:
+def _nothing(names: int) -> Detected:
     none = np.zeros(0)
     return Detected(
         none.astype(np.int64),
@@ -331,4 +363,6 @@ def _nothing() -> Detected:
         none,
         none,
         np.zeros((0, len(FEATURES))),
+        np.zeros((0, names)),
+        np.zeros((0, 4), np.int64),
     )

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.config import MemoryConfig
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.memory.detect import Detector, detections
+from ros2_spatial_ttt.memory.detect import Detected, Detector
 from ros2_spatial_ttt.memory.doubts import Look
 from ros2_spatial_ttt.memory.preprocess import PreparedFrame
+from ros2_spatial_ttt.memory.second_look import seen_in
 from ros2_spatial_ttt.memory.state import MemoryState
 from ros2_spatial_ttt.memory.votes import Votes, evidence, vote_values
-from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime, Samples, State, Tokens
+from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime, Samples, State
 from ros2_spatial_ttt.types import Percept
 
 __all__ = ['Measured', 'Perception', 'encode_chunk', 'encoded', 'perceived', 'percepts_of']
@@ -82,9 +83,8 @@ class _Things:
         )
 
     @staticmethod
-    def of(tokens: Tokens, frame: int, detector: Detector, origin: NDArray[np.float64]) -> _Things:
-        """Return what is detected in a frame; ``origin`` of its tokens is in the map."""
-        found = detections(tokens, frame, detector)
+    def of(found: Detected, origin: NDArray[np.float64]) -> _Things:
+        """Return detections of a frame; ``origin`` of their frame is in the map."""
         return _Things(
             label=found.label,
             centre=found.centre + origin,
@@ -140,7 +140,7 @@ def encoded(
         floor: whether z = 0 of the map is the floor, so that heights are known.
     """
     samples, origin, after = encode_chunk(runtime, chunk, state, floor=floor)
-    sights = _sights(runtime.manifest, chunk, samples, origin)
+    sights = _sights(runtime, chunk, samples, origin, floor=floor)
     stamps = np.array([frame.stamp_ns for frame in chunk], np.int64)
     labels = runtime.manifest.labels
     looks = (Look(s.frame.map_T_camera, s.local(s.surface), s.found.likely()) for s in sights)
@@ -180,7 +180,7 @@ def percepts_of(
             surface=sight.local(sight.surface),
             free=sight.local(sight.free),
         )
-        for sight in _sights(runtime.manifest, chunk, samples, origin)
+        for sight in _sights(runtime, chunk, samples, origin, floor=True)
     ], after
 
 
@@ -249,20 +249,27 @@ def encode_chunk(
 
 
 def _sights(
-    manifest: Manifest, chunk: list[PreparedFrame], samples: Samples, origin: NDArray[np.float64]
+    runtime: Runtime,
+    chunk: list[PreparedFrame],
+    samples: Samples,
+    origin: NDArray[np.float64],
+    *,
+    floor: bool,
 ) -> list[_Sight]:
     """Return what is said of each frame of a chunk."""
-    detector, tokens = Detector.from_manifest(manifest), samples.tokens
+    manifest, tokens = runtime.manifest, samples.tokens
+    detector = Detector.from_manifest(manifest)
+    found = [_Things.none() for _ in chunk]
+    if tokens is not None:
+        seen = seen_in(runtime, chunk, tokens, origin, detector, floor=floor)
+        found = [_Things.of(one, origin) for one in seen]
     count = manifest.sample_grid[0] * manifest.sample_grid[1]
     sights = []
     for number, frame in enumerate(chunk):
         rows = slice(number * count, (number + 1) * count)
         surface = _live(samples.surface_points[rows], samples.surface_weights[rows])
         free = _live(samples.free_points[rows], samples.free_weights[rows])
-        found = _Things.none()
-        if tokens is not None:
-            found = _Things.of(tokens, number, detector, origin)
-        sights.append(_Sight(frame, surface + origin, free + origin, found))
+        sights.append(_Sight(frame, surface + origin, free + origin, found[number]))
     return sights
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -31,6 +31,7 @@ class PreparedFrame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB. depth: (T,) float32 m, 0 = not measured. ray: (T, 3) float32.
+        shape: (H/2, W/2) float16 m, depth between tokens too, 0 = not measured; empty without.
         intrinsics: of ``image``. map_T_camera: (4, 4) float64.
     """
 
@@ -39,8 +40,15 @@ class PreparedFrame:
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
     ray: NDArray[np.float32]
+    shape: NDArray[np.float16]
     intrinsics: Intrinsics
     map_T_camera: NDArray[np.float64]
+
+    def without_depth(self) -> PreparedFrame:
+        """Return the frame as a camera without a depth sensor takes it."""
+        return replace(
+            self, depth=np.zeros_like(self.depth), shape=np.zeros((0, 0), self.shape.dtype)
+        )
 
 
 def shrunk(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -72,6 +80,13 @@ class CameraTokens:
         samples = np.rint(pixels[None] + around[:, None]).astype(int)
         self._u = np.clip(samples[..., 0], 0, intrinsics.width - 1)
         self._v = np.clip(samples[..., 1], 0, intrinsics.height - 1)
+        self._half = [
+            ((np.arange(size // 2) + 0.5) * full / (size // 2)).astype(int)
+            for size, full in (
+                (manifest.image_height, intrinsics.height),
+                (manifest.image_width, intrinsics.width),
+            )
+        ]
         self._small_intrinsics = _scaled(intrinsics, manifest.image_width, manifest.image_height)
 
     def prepare(self, frame: Frame) -> PreparedFrame:
@@ -82,6 +97,7 @@ class CameraTokens:
             image=shrunk(frame.colour, self._manifest.image_width, self._manifest.image_height),
             depth=self._token_depth(frame.depth),
             ray=self.ray,
+            shape=self._shape(frame.depth),
             intrinsics=self._small_intrinsics,
             map_T_camera=frame.map_T_camera.copy(),
         )
@@ -90,15 +106,26 @@ class CameraTokens:
         """Return the lower median of five pixels per token, (T,) m, so that edges stay crisp."""
         if depth is None:
             return np.zeros(len(self.ray), np.float32)
-        sample = depth[self._v, self._u]
-        metres = sample * np.float32(0.001) if sample.dtype == np.uint16 else sample
-        metres = metres.astype(np.float32)
-        usable = (metres > 0) & (metres <= self._depth_max_m)
+        metres = self._metres(depth[self._v, self._u])
+        usable = metres > 0
         metres = np.sort(np.where(usable, metres, np.inf), axis=0)
         count = usable.sum(axis=0)
         middle = np.maximum(count - 1, 0) // 2
         median = np.take_along_axis(metres, middle[None], axis=0)[0]
         return np.where(count > 0, median, 0.0).astype(np.float32)
+
+    def _shape(self, depth: NDArray | None) -> NDArray[np.float16]:
+        """Return depth at half the model's resolution, (H/2, W/2) m; (0, 0) without depth."""
+        if depth is None or not self._manifest.second_look:
+            return np.zeros((0, 0), np.float16)
+        return self._metres(depth[np.ix_(*self._half)]).astype(np.float16)
+
+    def _metres(self, sample: NDArray) -> NDArray[np.float32]:
+        """Return depths as they are used, m; 0 = not measured or beyond the limit."""
+        metres = sample * np.float32(0.001) if sample.dtype == np.uint16 else sample
+        metres = metres.astype(np.float32)
+        usable = (metres > 0) & (metres <= self._depth_max_m)
+        return np.where(usable, metres, np.float32(0.0))
 
 
 def rays(pixels: NDArray[np.float64], k: Intrinsics) -> NDArray[np.float32]:

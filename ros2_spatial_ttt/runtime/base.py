@@ -155,6 +155,7 @@ class Manifest:
         worst_depth: relative error at which a predicted depth makes no sample any more.
         found_score: (half, slope) of the logistic from read score to confidence of an example.
         labels: class table; empty while nothing was trained.
+        second_look: whether detections are looked at once more (``memory/second_look.py``).
         detector: constants of ``memory/detect.py`` and of how names are read.
         rule: constants of the field's update.
         backbone: sizes of the backbone; empty without one.
@@ -183,6 +184,7 @@ class Manifest:
     worst_depth: float
     found_score: tuple[float, float]
     labels: tuple[str, ...]
+    second_look: bool
     detector: dict[str, float]
     rule: dict[str, float]
     backbone: dict[str, Any]
@@ -244,6 +246,19 @@ class Runtime(Protocol):
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit embeddings (n, E) of pictures (n, window, window, 3) RGB."""
+        ...
+
+    def second_look(
+        self,
+        picture: NDArray[np.uint8],
+        place: NDArray[np.float32],
+        known: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Return the probability of nothing and of each name, (n, 1 + K), of n detections.
+
+        Only of a model with ``Manifest.second_look``; arguments as ``memory/second_look.py`` cuts
+        them out.
+        """
         ...
 
 
@@ -326,6 +341,7 @@ def _manifest(folder: Path, raw: dict[str, Any], digest: str) -> Manifest:
         worst_depth=float(raw.get('worst_depth', 0.0)),
         found_score=(float(raw['found_score'][0]), float(raw['found_score'][1])),
         labels=tuple(raw['labels']),
+        second_look='second_look' in raw.get('graphs', {}),
         detector={key: float(value) for key, value in raw['detector'].items()},
         rule={key: float(value) for key, value in raw['field']['rule'].items()},
         backbone=raw.get('backbone', {}),

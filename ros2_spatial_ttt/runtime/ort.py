@@ -74,6 +74,11 @@ class OrtRuntime:
             kind: _session(manifest.folder / f'{kind}_read.onnx', 1, name) for kind in self.omega
         }
         self._embed = _session(manifest.folder / 'embed.onnx', 1, name)
+        self._second_look = (
+            _session(manifest.folder / 'second_look.onnx', threads, name)
+            if manifest.second_look
+            else None
+        )
 
     def initial_state(self) -> State:
         """See ``Runtime.initial_state``."""
@@ -120,6 +125,18 @@ class OrtRuntime:
         """See ``Runtime.embed``."""
         embedding: NDArray[np.float32] = self._embed.run(['embedding'], {'picture': pictures})[0]
         return embedding
+
+    def second_look(
+        self,
+        picture: NDArray[np.uint8],
+        place: NDArray[np.float32],
+        known: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """See ``Runtime.second_look``."""
+        assert self._second_look is not None
+        feed = {'picture': picture, 'place': place, 'known': known}
+        names: NDArray[np.float32] = self._second_look.run(['names'], feed)[0]
+        return names
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

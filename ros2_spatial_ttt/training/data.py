@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros2_spatial_ttt.errors import ConfigError
+from ros2_spatial_ttt.geometry import level_T_camera
 from ros2_spatial_ttt.training.augment import ClipLook, faulty_colour, faulty_depth
 from ros2_spatial_ttt.training.scenes import ClipFile
 
-__all__ = ['UNKNOWN', 'Clip', 'ClipOptions', 'level_T_camera', 'make_clip']
+__all__ = ['UNKNOWN', 'Clip', 'ClipOptions', 'make_clip']
 
 STRIDE = 8
 UNKNOWN = -1  # label of a token that nobody named
@@ -92,15 +93,6 @@ class Clip:
     def names() -> tuple[str, ...]:
         """Return the names of the arrays."""
         return tuple(field.name for field in fields(Clip))
-
-
-def level_T_camera(map_T_camera: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:  # noqa: N802
-    """Return the rotation (3, 3) from the optical to the level frame, and the heading in rad."""
-    ahead = map_T_camera[:3, 2]
-    heading = float(np.arctan2(ahead[1], ahead[0]))
-    cos, sin = np.cos(heading), np.sin(heading)
-    level_T_map = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    return level_T_map @ map_T_camera[:3, :3], heading
 
 
 def make_clip(

@@ -24,7 +24,16 @@ from torch import Tensor, nn
 
 from ros2_spatial_ttt.sim.world import CATEGORIES
 
-__all__ = ['GEOMETRY', 'Heads', 'ModelConfig', 'SpatialNet', 'geometry_channels', 'PRESETS']
+__all__ = [
+    'GEOMETRY',
+    'PRESETS',
+    'Heads',
+    'ModelConfig',
+    'Residual',
+    'SpatialNet',
+    'convolution',
+    'geometry_channels',
+]
 
 STRIDE, COARSE, WINDOW = 8, 16, 48
 GEOMETRY = 8  # channels of ``geometry_channels``
@@ -134,13 +143,16 @@ def geometry_channels(
     return torch.cat([direction, rest], dim=1)
 
 
-def _convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return convolution, batch norm and ReLU; the size shrinks by ``stride`` alone."""
     padding = (size - stride + 1) // 2
-    convolution = nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+    kernel = nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
+    return nn.Sequential(kernel, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """x + convolution of x, then ReLU."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -148,6 +160,7 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return as much as came in, (n, C, h, w)."""
         return torch.relu(x + self.body(x))
 
 
@@ -157,11 +170,11 @@ class Trunk(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         half, quarter, eighth, _, _ = config.stem
-        self.first = _convolution(3, half, size=4, stride=2)
-        self.second = _convolution(half, quarter, size=3, stride=2)
-        self.third = _convolution(quarter, eighth, size=3, stride=2)
-        self.fourth = _Residual(eighth)
-        self.look = nn.Sequential(_convolution(eighth, 96), nn.Conv2d(96, config.appearance, 1))
+        self.first = convolution(3, half, size=4, stride=2)
+        self.second = convolution(half, quarter, size=3, stride=2)
+        self.third = convolution(quarter, eighth, size=3, stride=2)
+        self.fourth = Residual(eighth)
+        self.look = nn.Sequential(convolution(eighth, 96), nn.Conv2d(96, config.appearance, 1))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return features (N, C, H/8, W/8) of pictures (N, 3, H, W) in 0..1."""
@@ -193,18 +206,18 @@ class SpatialNet(nn.Module):
         _, _, fine, coarse, far = config.stem
         self.trunk = Trunk(config)
         self.geometry = nn.Conv2d(GEOMETRY, fine, 1)
-        self.join = _convolution(fine, fine, size=1)
-        self.down = _convolution(fine, coarse, stride=2)
-        self.deep = _Residual(coarse)
+        self.join = convolution(fine, fine, size=1)
+        self.down = convolution(fine, coarse, stride=2)
+        self.deep = Residual(coarse)
         self.around = nn.Sequential(
-            _convolution(coarse, far, stride=2),
-            _Residual(far),
-            _Residual(far),
-            _convolution(far, coarse, size=1),
+            convolution(coarse, far, stride=2),
+            Residual(far),
+            Residual(far),
+            convolution(far, coarse, size=1),
         )
         self.backbone = backbone
-        self.wide = nn.Sequential(_convolution(coarse, coarse), _convolution(coarse, fine, size=1))
-        self.merge = _Residual(fine)
+        self.wide = nn.Sequential(convolution(coarse, coarse), convolution(coarse, fine, size=1))
+        self.merge = Residual(fine)
         self.semantic = nn.Conv2d(fine, config.semantic, 1)
         self.names = nn.Linear(config.semantic, 1 + len(config.labels))
         self.space = nn.Conv2d(fine, 11, 1)

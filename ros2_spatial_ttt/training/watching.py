@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.exam.asking.evidence import Evidence, Known
 from ros2_spatial_ttt.geometry import invert_transform, transform_points
-from ros2_spatial_ttt.memory.detect import Detected, Detector, detections
+from ros2_spatial_ttt.memory.detect import Detected, Detector
 from ros2_spatial_ttt.memory.measure import encode_chunk
 from ros2_spatial_ttt.memory.preprocess import CameraTokens, PreparedFrame
+from ros2_spatial_ttt.memory.second_look import seen_in
 from ros2_spatial_ttt.runtime.base import Manifest, Runtime, Samples
 from ros2_spatial_ttt.sim.episode import Episode, episode_of
 from ros2_spatial_ttt.sim.home import make_home
@@ -81,7 +82,7 @@ def watch(runtime: Runtime, seed: int, minutes: float) -> tuple[Watched, Watched
         chunk.append(frame)
         if len(chunk) == runtime.manifest.chunk_frames or frame.stamp_ns == tour.stamps_ns[-1]:
             measured.look(chunk)
-            guessed.look([replace(one, depth=np.zeros_like(one.depth)) for one in chunk])
+            guessed.look([one.without_depth() for one in chunk])
             chunk = []
     stamps = tour.stamps_ns.tolist()
     begin, end = stamps[0], stamps[-1]
@@ -130,8 +131,8 @@ class _Watching:
     def look(self, chunk: list[PreparedFrame]) -> None:
         samples, origin, self._state = encode_chunk(self._runtime, chunk, self._state)
         assert samples.tokens is not None
-        for number, frame in enumerate(chunk):
-            found = detections(samples.tokens, number, self._detector)
+        seen = seen_in(self._runtime, chunk, samples.tokens, origin, self._detector, floor=True)
+        for number, (frame, found) in enumerate(zip(chunk, seen, strict=True)):
             self.seen.append(replace(found, centre=found.centre + origin))
             self.surface.append(_surface(samples, number, frame.map_T_camera, origin))
 
