@@ -36,6 +36,10 @@ COMMANDS = {
         'ros2_spatial_ttt.training.tune_examples',
         'fit what places found by an example picture are worth, in rendered rooms',
     ),
+    'train-second-look': (
+        'ros2_spatial_ttt.training.train_second_look',
+        'teach a model to look again at what it detects (needs PyTorch)',
+    ),
     'params': ('ros2_spatial_ttt.replay.parameters', 'print every parameter of the node as YAML'),
 }
 INTERRUPTED = 130

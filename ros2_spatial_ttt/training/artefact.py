@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,10 @@ from ros2_spatial_ttt.memory.field import EMBEDDING
 from ros2_spatial_ttt.runtime.base import ARTEFACT_VERSION, load_manifest
 from ros2_spatial_ttt.runtime.ort import OrtRuntime
 from ros2_spatial_ttt.runtime.parity import inputs, outputs
-from ros2_spatial_ttt.training.graphs import FieldConfig, Graphs
+from ros2_spatial_ttt.training.graphs import FieldConfig, Graphs, second_look_graph
 from ros2_spatial_ttt.training.onnx_functions import OPSET
 from ros2_spatial_ttt.training.precision import in_half
+from ros2_spatial_ttt.training.second_look import SecondLook
 from ros2_spatial_ttt.training.untrained import field_frequencies
 
 # Graphs whose size goes with the tokens; the fields are solved in float32.
@@ -36,7 +39,7 @@ TOKEN_GRAPHS = ('update', 'embed')
 # What people write of a model: it stays when the model is exported again.
 CARD = 'README.md'
 
-__all__ = ['Artefact', 'frequencies', 'require_replaceable', 'write_artefact']
+__all__ = ['Artefact', 'add_second_look', 'frequencies', 'require_replaceable', 'write_artefact']
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,41 @@ def _put(made: Path, place: Path, replaced: Path) -> None:
         raise
 
 
+def add_second_look(folder: Path, net: SecondLook, provenance: dict[str, Any]) -> None:
+    """Put a second look into a model folder, or leave it as it was; one that is there goes.
+
+    Args:
+        folder: of the model. net: batch norms folded. provenance: how it was trained.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    place = folder.resolve()
+    try:
+        aside = Path(tempfile.mkdtemp(prefix='.second-look-', dir=place.parent))
+    except OSError as error:
+        raise ConfigError(
+            f'{folder}: cannot be written ({error}); copy the model to a folder that you may '
+            'write to'
+        ) from error
+    try:
+        made = aside / 'model'
+        shutil.copytree(place, made)
+        weights = {k: v.detach().contiguous().numpy() for k, v in net.state_dict().items()}
+        save_file(weights, made / 'second_look.safetensors')
+        with _quiet_exporter():
+            model = second_look_graph(net)
+        _share_weights(model, made / 'second_look.safetensors')
+        (made / 'second_look.onnx').write_bytes(model.SerializeToString())
+        manifest = yaml.safe_load((made / 'manifest.yaml').read_text(encoding='utf-8'))
+        _finish(made, {**manifest, 'second_look': provenance})
+        for path in made.iterdir():
+            path.chmod(0o644)
+        _put(made, place, aside / 'replaced')
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _fill(folder: Path, artefact: Artefact) -> None:
     save_file(artefact.omega, folder / 'omega.safetensors')
     save_file(artefact.weights, folder / 'weights.safetensors')
@@ -151,18 +189,28 @@ def _fill(folder: Path, artefact: Artefact) -> None:
         # Zeros need no file: shapes are in the manifest.
         filled = {name: value for name, value in artefact.state.items() if value.any()}
         save_file(filled, folder / 'state.safetensors')
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals; its errors still raise.
-        warnings.simplefilter('ignore')
-        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    with _quiet_exporter():
         for stem, make in artefact.graphs.items():
             model = make()
             if artefact.half and stem in TOKEN_GRAPHS:
                 model = in_half(model)
             _share_weights(model, folder / 'weights.safetensors')
             (folder / f'{stem}.onnx').write_bytes(model.SerializeToString())
-    _write_manifest(folder, artefact)
-    # What the graphs say on this machine, for others to compare with.
+    _finish(folder, _described(artefact))
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter from warning of its own internals; its errors still raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+        yield
+
+
+def _finish(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a folder, and what its graphs say here, for others to compare with."""
+    _write_manifest(folder, manifest)
     runtime = OrtRuntime(load_manifest(folder), threads=1)
     reduced = inputs(runtime.manifest)
     said = outputs(runtime, reduced)
@@ -170,7 +218,7 @@ def _fill(folder: Path, artefact: Artefact) -> None:
     if broken:
         raise ConfigError(f'the exported graph says NaN or infinity in {broken[:5]}; not written')
     save_file(reduced | said, folder / 'parity.safetensors')
-    _write_manifest(folder, artefact)
+    _write_manifest(folder, manifest)
 
 
 def _share_weights(model: onnx.ModelProto, path: Path) -> None:
@@ -196,14 +244,20 @@ def _share_weights(model: onnx.ModelProto, path: Path) -> None:
             tensor.external_data.add(key=key, value=str(value))
 
 
-def _write_manifest(folder: Path, artefact: Artefact) -> None:
-    manifest = {
+def _described(artefact: Artefact) -> dict[str, Any]:
+    """Return what the manifest says beside graphs and files."""
+    return {
         'artefact_version': ARTEFACT_VERSION,
         'opset': OPSET,
         'precision': 'fp16' if artefact.half else 'fp32',
         **artefact.manifest,
         'field': _field_entry(artefact.field, artefact.embedding),
         'state': {name: list(value.shape) for name, value in artefact.state.items()},
+    }
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    made = {
         'graphs': {path.stem: _signature(path) for path in sorted(folder.glob('*.onnx'))},
         'files': {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -211,7 +265,7 @@ def _write_manifest(folder: Path, artefact: Artefact) -> None:
             if path.name != 'manifest.yaml'
         },
     }
-    text = yaml.safe_dump(manifest, sort_keys=False, width=100)
+    text = yaml.safe_dump({**manifest, **made}, sort_keys=False, width=100)
     (folder / 'manifest.yaml').write_text(text, encoding='utf-8')
 
 

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-__all__ = ['Log']
+from ros2_spatial_ttt.training.descent import Descent
+
+__all__ = ['Log', 'log_of']
 
 SHOWN = ('names', 'things_right', 'scene_seen')
 
@@ -62,3 +66,13 @@ class Log:
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(f'{kind}/{name}', value, step)
+
+
+@contextlib.contextmanager
+def log_of(training: Descent, folder: Path) -> Iterator[Log | None]:
+    """Give the log of the first process; the others have none."""
+    if not training.ranks.first:
+        yield None
+        return
+    with Log(folder, steps=training.config.steps, step=training.step) as log:
+        yield log

@@ -98,6 +98,11 @@ class TrainConfig:
         )
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Class table."""
+        return self.model.labels
+
+    @property
     def blocks(self) -> BackboneConfig:
         """Sizes and parts of the hybrid blocks."""
         model = self.model

@@ -12,9 +12,8 @@ Several configs are stages: each starts from the weights that the one before it 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from ros2_spatial_ttt.training.bag_clips import bag_clips
 from ros2_spatial_ttt.training.batches import BatchOptions, HomeShelf, batches, make_batch
 from ros2_spatial_ttt.training.data import ClipOptions
 from ros2_spatial_ttt.training.distributed import Ranks, choose_device
-from ros2_spatial_ttt.training.logs import Log
+from ros2_spatial_ttt.training.logs import log_of
 from ros2_spatial_ttt.training.machine import has_bfloat16, require_writable
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.scenes import home_path, render_homes
@@ -185,7 +184,7 @@ def _train(training: Run, shelf: HomeShelf, checks: HomeShelf, out: Path, worker
         rank=ranks.rank,
         workers=workers,
     )
-    with _log(training, out) as log:
+    with log_of(training, out) as log:
         for batch in made:
             logged = training.advance(batch)
             step = training.step
@@ -196,16 +195,6 @@ def _train(training: Run, shelf: HomeShelf, checks: HomeShelf, out: Path, worker
                 log.write(step, check(training, checks), 'held_out')
             if step % config.save_every == 0 or step == config.steps:
                 training.save(out / LAST)
-
-
-@contextlib.contextmanager
-def _log(training: Run, out: Path) -> Iterator[Log | None]:
-    """Give the log of the first process; the others have none."""
-    if not training.ranks.first:
-        yield None
-        return
-    with Log(out, steps=training.config.steps, step=training.step) as log:
-        yield log
 
 
 @torch.no_grad()

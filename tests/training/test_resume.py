@@ -18,7 +18,7 @@ import torch
 from toy_clips import tiny_config, toy_folder
 
 from ros2_spatial_ttt.errors import ConfigError
-from ros2_spatial_ttt.training import run as run_module
+from ros2_spatial_ttt.training import descent
 from ros2_spatial_ttt.training.batches import HomeShelf, make_batch
 from ros2_spatial_ttt.training.checkpoint import load_checkpoint
 from ros2_spatial_ttt.training.run import Run
@@ -153,7 +153,7 @@ def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(stage, begun):
 
 
 def test_a_run_without_any_finite_step_ends(begun, monkeypatch):
-    monkeypatch.setattr(run_module, 'MOST_SKIPPED', 2)
+    monkeypatch.setattr(descent, 'MOST_SKIPPED', 2)
     training, batch = begun('perception')
     broken = replace(batch(0), geometry=torch.full_like(batch(0).geometry, torch.nan))
     training.advance(broken)
