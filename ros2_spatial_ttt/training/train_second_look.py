@@ -63,7 +63,7 @@ class LookConfig:
     labels: tuple[str, ...]
     homes: int = 240
     first_home: int = 21_200
-    steps: int = 6000
+    steps: int = 5000
     batch: int = 256
     seed: int = 8
     rate: float = 3e-3
@@ -102,15 +102,20 @@ class LookConfig:
 
 @dataclass(frozen=True)
 class LookBatch:
-    """n detections as tensors: seen (n, 7, CROP, CROP), known (n, KNOWN + K), target (n,)."""
+    """n detections as tensors: seen (n, 7, CROP, CROP), known (n, KNOWN + K), target (n,).
+
+    ``chance`` seeds what is dropped, so that a run that is taken up again drops the same.
+    """
 
     seen: Tensor
     known: Tensor
     target: Tensor
+    chance: int = 0
 
     def to(self, device: torch.device) -> LookBatch:
         """Return the batch on a device."""
-        return LookBatch(**{name: value.to(device) for name, value in vars(self).items()})
+        tensors = (self.seen, self.known, self.target)
+        return LookBatch(*(tensor.to(device) for tensor in tensors), self.chance)
 
 
 class LookObjective(nn.Module):
@@ -124,6 +129,8 @@ class LookObjective(nn.Module):
 
     def forward(self, batch: LookBatch) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and what to log."""
+        if self.training:
+            torch.manual_seed(batch.chance)
         scores = self.net(batch.seen, batch.known)
         smoothing = _SMOOTHING if self.training else 0.0
         loss = nnf.cross_entropy(scores, batch.target, label_smoothing=smoothing)
@@ -258,7 +265,8 @@ def training_batch(looks: Looks, config: LookConfig, step: int, ranks: Ranks) ->
     seen[mirrored] = seen[mirrored, :, ::-1] * np.array([1, 1, 1, 1, -1, 1, 1], np.float32)
     shift = rng.integers(-_SHIFT, _SHIFT + 1, 2).tolist()
     seen = np.roll(seen, shift, axis=(1, 2))
-    return LookBatch(*map(torch.from_numpy, (seen.transpose(0, 3, 1, 2), known, looks.target[rows])))
+    arrays = (seen.transpose(0, 3, 1, 2), known, looks.target[rows])
+    return LookBatch(*map(torch.from_numpy, arrays), chance=int(rng.integers(2**31)))
 
 
 def _plain_batches(looks: Looks) -> Iterator[LookBatch]:

@@ -42,6 +42,8 @@ def home(seed, count=4000, weights=(-0.5, 1.5), easy=2.0, guessed=0.0):
         weight=np.zeros(count),
         worth=np.zeros(count),
         features=features,
+        shares=np.zeros((count, NAMES)),
+        box=np.zeros((count, 4), np.int64),
     )
     return SimpleNamespace(seen=(found,), right=(right,))
 
