@@ -141,7 +141,7 @@ def test_a_model_takes_it_and_keeps_everything_else(model):
         assert replace(manifest, hash='', second_look=False) == replace(before, hash='')
         assert (model / 'README.md').read_text() == 'card'
         assert all(path.stat().st_mode & 0o044 == 0o044 for path in model.iterdir())
-        runtime = open_runtime(str(model), threads=1)
+        runtime = open_runtime(str(model), 'ort', threads=1)
         assert max(worst(runtime).values()) <= 1.0
         said = runtime.second_look(
             np.zeros((2, CROP, CROP, 3), np.uint8),
@@ -169,7 +169,7 @@ def home(renderer):
 
 @pytest.fixture(scope='module')
 def nano():
-    return open_runtime('nano', threads=1)
+    return open_runtime('nano', 'ort', threads=1)
 
 
 @pytest.mark.sim
