@@ -12,15 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.memory.field import EMBEDDING, GEOMETRY_CHANNELS
+from ros2_spatial_ttt.memory.second_look import CROP, KNOWN
 from ros2_spatial_ttt.training.backbone import HybridBackbone
 from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder, PictureEmbedder
 from ros2_spatial_ttt.training.field_layers import FieldRead, FieldRule, FieldUpdate
 from ros2_spatial_ttt.training.layers import FastWeightUpdate
 from ros2_spatial_ttt.training.model import WINDOW
 from ros2_spatial_ttt.training.onnx_functions import CustomPart, export_graph
+from ros2_spatial_ttt.training.second_look import SecondLook, SecondLookGraph
 from ros2_spatial_ttt.training.untrained import EncoderConfig, ExampleEmbedder, FrameEncoder
 
-__all__ = ['FieldConfig', 'Graphs', 'field_graphs', 'network_graphs', 'untrained_graphs']
+__all__ = [
+    'FieldConfig',
+    'Graphs',
+    'field_graphs',
+    'network_graphs',
+    'second_look_graph',
+    'untrained_graphs',
+]
 
 # Graphs by file stem; each is made when it is called for, as one takes seconds.
 Graphs = dict[str, Callable[[], onnx.ModelProto]]
@@ -78,6 +87,18 @@ def field_graphs(field: FieldConfig, *, embedding: int) -> Graphs:
         'geometry_update': lambda: _update_graph(field.rule, shape, GEOMETRY_CHANNELS),
         'geometry_read': lambda: _read_graph(shape, GEOMETRY_CHANNELS),
     }
+
+
+def second_look_graph(net: SecondLook) -> onnx.ModelProto:
+    """Return the graph of a second look; batch norms of ``net`` are folded."""
+    graph, names = SecondLookGraph(net), net.names.out_features - 1
+    arguments = (
+        torch.zeros(3, CROP, CROP, 3, dtype=torch.uint8),
+        torch.zeros(3, CROP, CROP, 4),
+        torch.full((3, KNOWN + names), 0.5 / names),
+    )
+    dynamic = ({0: torch.export.Dim('detections')},) * 3
+    return export_graph(graph, arguments, graph.inputs, graph.outputs, dynamic=dynamic)
 
 
 def _network_update(encoder: ChunkEncoder) -> onnx.ModelProto:
