@@ -45,7 +45,7 @@ def inputs(manifest: Manifest, seed: int = 20260101) -> dict[str, NDArray]:
     depth = rng.uniform(0.5, 6.0, (*shape, manifest.tokens))
     depth *= rng.random(depth.shape) > 0.2
     depth[:, ::3] = 0.0  # frames of a camera without depth
-    reduced = {
+    reduced: dict[str, NDArray] = {
         'input.picture': rng.integers(0, 256, (*shape, rows, columns, 3)).astype(np.uint8),
         'input.depth': depth.astype(np.float16),
         'input.angles': rng.uniform(-3.0, 3.0, (*shape, 2)).astype(np.float32),

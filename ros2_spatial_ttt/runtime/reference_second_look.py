@@ -25,10 +25,10 @@ class SecondLookNetwork:
         self, cut: NDArray[np.uint8], place: NDArray[np.float32], known: NDArray[np.float32]
     ) -> Array:
         """See ``Runtime.second_look``."""
-        weights, known = self._weights, known.astype(np.float64)
+        weights = self._weights
         seen = np.concatenate([2.0 * picture(cut) - 1.0, place.transpose(0, 3, 1, 2)], axis=1)
         x = self._stem(seen)
-        numbers, shares = np.split(known, [len(weights['mean'])], axis=1)
+        numbers, shares = np.split(known.astype(np.float64), [len(weights['mean'])], axis=1)
         numbers = (numbers - weights['mean']) / weights['deviation']
         shares = np.maximum(shares, LEAST_SHARE)
         nothing = np.maximum(1.0 - shares.sum(axis=1, keepdims=True), 10.0 * LEAST_SHARE)

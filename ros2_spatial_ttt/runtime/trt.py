@@ -164,7 +164,7 @@ class TrtRuntime:
     ) -> NDArray[np.float32]:
         """See ``Runtime.second_look``."""
         assert self._second_look is not None
-        rows = {'picture': picture, 'place': place, 'known': known}
+        rows: dict[str, NDArray] = {'picture': picture, 'place': place, 'known': known}
         return _by_rows(self._second_look, rows, {})['names']
 
     def _state_block(self, state: State) -> Block:
