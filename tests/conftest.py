@@ -137,7 +137,22 @@ def tiny_model(tmp_path_factory):
         pytest.importorskip(needed)
     import tiny_network
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
-    folder = shared / 'tiny'
+    folder = shared_folder(tmp_path_factory) / 'tiny'
     return folder, tiny_network.write_model(folder)
+
+
+@pytest.fixture(scope='session')
+def second_look_model(tmp_path_factory):
+    """The folder of nano with a random second look, and that network, batch norms folded."""
+    for needed in ('torch', 'onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(needed)
+    import second_look_model
+
+    folder = shared_folder(tmp_path_factory) / 'second_look'
+    return folder, second_look_model.write_model(folder)
+
+
+def shared_folder(tmp_path_factory) -> Path:
+    """Return a temporary folder that all processes of a test run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base

@@ -27,7 +27,7 @@ from ros2_spatial_ttt.runtime.trt_engine import TensorSpec
 __all__ = ['FakeDriver', 'FakeEngine', 'engines']
 
 # Rows of dimensions that are not fixed: few, so that tests need more than one run.
-MOST = {'samples': 192, 'points': 128, 'pictures': 3}
+MOST = {'samples': 192, 'points': 128, 'pictures': 3, 'detections': 3}
 _TYPES = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}
 
 

@@ -23,7 +23,7 @@ from ros2_spatial_ttt.types import Example, Frame, Query, QueryType
 
 __all__ = ['add_arguments', 'run', 'summary']
 
-PARTS = ('encode', 'update', 'read', 'embed')
+PARTS = ('encode', 'second_look', 'update', 'read', 'embed')
 
 
 def _watch(runtime: Any) -> dict[str, list[float]]:

@@ -20,10 +20,12 @@ __all__ = ['EngineBuilder', 'PROFILES']
 
 # Rows of each dimension that is not fixed, by its name in the graph: least, usual, most. A chunk
 # of 8 frames has 4800 samples, most of them in one tile; questions read a tile's 4096 places.
+# Some four things are detected in a frame.
 PROFILES = {
     'samples': (1, 2048, 8192),
     'points': (1, 4096, 16384),
     'pictures': (1, 4, 32),
+    'detections': (1, 32, 128),
 }
 _STATE = 'next_state/'
 

@@ -26,11 +26,11 @@ from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.cuda import Gpu
 from ros2_spatial_ttt.runtime.engine_file import (
-    GRAPHS,
     EngineFile,
     Stamp,
     engine_directory,
     engine_path,
+    graphs_of,
     prepare_directory,
     read_engine,
     write_engine,
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _prepare_report(arguments.json)
     calls = plugin_calls(manifest, plugins)
-    graphs = [load_graph(manifest.folder / f'{name}.onnx', calls) for name in GRAPHS]
+    graphs = [load_graph(manifest.folder / f'{name}.onnx', calls) for name in graphs_of(manifest)]
     current = None if arguments.force else _current(path, stamp)
     if current:
         file = current

@@ -29,20 +29,20 @@ from ros2_spatial_ttt.runtime.base import Manifest
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
 
 __all__ = [
-    'GRAPHS',
     'EngineFile',
     'Stamp',
     'build_command',
     'engine_directory',
     'engine_path',
     'find_engine',
+    'graphs_of',
     'prepare_directory',
     'read_engine',
     'write_engine',
 ]
 
-# Graphs of a model folder, in the order they are built.
-GRAPHS = (
+# Graphs of every model folder, in the order they are built.
+_GRAPHS = (
     *('geometry_update', 'appearance_update', 'geometry_read', 'appearance_read'),
     *('embed', 'update'),
 )
@@ -113,6 +113,11 @@ class EngineFile:
     stamp: Stamp
     plans: dict[str, bytes]
     build_s: float = 0.0
+
+
+def graphs_of(manifest: Manifest) -> tuple[str, ...]:
+    """Return the graphs of a model folder, in the order they are built."""
+    return (*_GRAPHS, 'second_look') if manifest.second_look else _GRAPHS
 
 
 def engine_directory() -> Path:

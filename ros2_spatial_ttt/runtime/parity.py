@@ -3,7 +3,8 @@
 """Whether a runtime on this machine says what the model said where it was exported.
 
 ``parity.safetensors`` of a model folder holds a short stream of chunks in reduced form, pictures
-as one colour per coarse token, and some numbers of each tensor that must come out.
+as one colour per coarse token, and some numbers of each tensor that must come out. Of a model with
+a second look it holds cut-outs as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from ros2_spatial_ttt.memory.second_look import CROP, KNOWN
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Runtime, Samples, State
 
 __all__ = ['VALID', 'chunks', 'inputs', 'outputs', 'tolerance', 'worst']
@@ -29,6 +31,8 @@ TOLERANCE = {
     # Half precision rounds each operand to 5e-4; layers in a row add up.
     'fp16': 3e-2,
 }
+# Cut-outs have places of so many rows and columns.
+_PLACES = 6
 # How often a surface may turn up or vanish whose predicted depth is just good enough.
 _GATED = 10.0
 
@@ -41,12 +45,13 @@ def inputs(manifest: Manifest, seed: int = 20260101) -> dict[str, NDArray]:
     depth = rng.uniform(0.5, 6.0, (*shape, manifest.tokens))
     depth *= rng.random(depth.shape) > 0.2
     depth[:, ::3] = 0.0  # frames of a camera without depth
-    return {
+    reduced: dict[str, NDArray] = {
         'input.picture': rng.integers(0, 256, (*shape, rows, columns, 3)).astype(np.uint8),
         'input.depth': depth.astype(np.float16),
         'input.angles': rng.uniform(-3.0, 3.0, (*shape, 2)).astype(np.float32),
         'input.place': rng.uniform(-1.0, 1.0, (*shape, 3)).astype(np.float32),
     }
+    return reduced | (_cut_outs(manifest, rng) if manifest.second_look else {})
 
 
 def chunks(manifest: Manifest, reduced: dict[str, NDArray]) -> Iterator[ChunkInput]:
@@ -81,9 +86,16 @@ def outputs(runtime: Runtime, reduced: dict[str, NDArray]) -> dict[str, NDArray]
             arrays |= {f'tokens.{name}': array for name, array in vars(samples.tokens).items()}
         arrays |= {f'state.{name}': array for name, array in state.items()}
         out |= {f'{number}.{name}': _thinned(array) for name, array in arrays.items()}
-    size = runtime.manifest.window
-    picture = reduced['input.picture'][0, :, :3, :3].repeat(size // 3, 1).repeat(size // 3, 2)
-    return out | {'embed': _thinned(runtime.embed(picture))}
+    picture = _enlarged(reduced['input.picture'][0, :, :3, :3], runtime.manifest.window)
+    out['embed'] = _thinned(runtime.embed(picture))
+    if runtime.manifest.second_look:
+        names = runtime.second_look(
+            _enlarged(reduced['input.picture'][1, :, :3, :3], CROP),
+            _enlarged(reduced['input.cut_place'], CROP).astype(np.float32),
+            reduced['input.cut_known'],
+        )
+        out['second_look'] = _thinned(names)
+    return out
 
 
 def worst(runtime: Runtime) -> dict[str, float]:
@@ -103,6 +115,25 @@ def worst(runtime: Runtime) -> dict[str, float]:
 def tolerance(manifest: Manifest) -> float:
     """Return the allowed error of a model."""
     return TOLERANCE[manifest.precision]
+
+
+def _cut_outs(manifest: Manifest, rng: np.random.Generator) -> dict[str, NDArray]:
+    """Return places (F, _PLACES, _PLACES, 4) and numbers (F, KNOWN + K) that go with pictures."""
+    frames, names = manifest.chunk_frames, len(manifest.labels)
+    place = rng.uniform(-1.0, 1.0, (frames, _PLACES, _PLACES, 4))
+    place[..., 3] = place[..., 3] > -0.5
+    numbers = rng.uniform(-1.0, 1.0, (frames, KNOWN))
+    shares = rng.random((frames, names)) / names
+    return {
+        'input.cut_place': (place * place[..., 3:]).astype(np.float16),
+        'input.cut_known': np.concatenate([numbers, shares], axis=1).astype(np.float32),
+    }
+
+
+def _enlarged(array: NDArray, size: int) -> NDArray:
+    """Return arrays (n, h, h, c) as (n, size, size, c), each number repeated."""
+    times = size // array.shape[1]
+    return array.repeat(times, axis=1).repeat(times, axis=2)
 
 
 def _thinned(array: NDArray) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ros2_spatial_ttt.runtime.base import (
     load_initial_state,
 )
 from ros2_spatial_ttt.runtime.reference_network import TrainedNetwork
+from ros2_spatial_ttt.runtime.reference_second_look import SecondLookNetwork
 from ros2_spatial_ttt.runtime.reference_untrained import UntrainedNetwork
 
 __all__ = ['ReferenceRuntime']
@@ -41,10 +43,13 @@ class ReferenceRuntime:
             )
         self.manifest = manifest
         self.omega = load_frequencies(manifest)
-        weights = load_file(manifest.folder / 'weights.safetensors')
-        exact = {name: value.astype(np.float64) for name, value in weights.items()}
         network = UntrainedNetwork if manifest.network == 'untrained' else TrainedNetwork
-        self._network = network(manifest, exact)
+        self._network = network(manifest, _exact(manifest.folder / 'weights.safetensors'))
+        self._second_look = (
+            SecondLookNetwork(_exact(manifest.folder / 'second_look.safetensors'))
+            if manifest.second_look
+            else None
+        )
         self._rule: dict[str, Any] = {**manifest.rule, 'steps': None}
 
     def initial_state(self) -> State:
@@ -77,3 +82,17 @@ class ReferenceRuntime:
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.embed``; float64."""
         return self._network.embed(pictures)
+
+    def second_look(
+        self,
+        picture: NDArray[np.uint8],
+        place: NDArray[np.float32],
+        known: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """See ``Runtime.second_look``; float64."""
+        assert self._second_look is not None
+        return self._second_look.probabilities(picture, place, known)
+
+
+def _exact(path: Path) -> dict[str, NDArray[np.float64]]:
+    return {name: value.astype(np.float64) for name, value in load_file(path).items()}

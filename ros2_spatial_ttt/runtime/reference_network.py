@@ -16,9 +16,11 @@ from ros2_spatial_ttt.memory.oracle_layers import LayerSizes, hybrid_block
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest, Samples, State, Tokens
 from ros2_spatial_ttt.runtime.reference_ops import (
     Array,
-    convolved,
+    convolution,
     picture,
     pooled,
+    relu,
+    residual,
     samples,
 )
 
@@ -59,33 +61,30 @@ class TrainedNetwork:
         return looks[:, :, looks.shape[2] // 2, looks.shape[3] // 2]
 
     def _conv(self, name: str, x: Array, *, stride: int = 1) -> Array:
-        kernel = self._weights[f'{name}.weight']
-        padding = (kernel.shape[-1] - stride + 1) // 2
-        out = convolved(x, kernel, stride=stride, padding=padding)
-        return out + self._weights[f'{name}.bias'][:, None, None]
+        return convolution(self._weights, name, x, stride=stride)
 
     def _residual(self, name: str, x: Array) -> Array:
-        return _relu(x + self._conv(f'{name}.body.0', x))
+        return residual(self._weights, name, x)
 
     def _trunk(self, image: Array) -> Array:
         x = 2.0 * image - 1.0
         for name in ('first', 'second', 'third'):
-            x = _relu(self._conv(f'trunk.{name}.0', x, stride=2))
+            x = relu(self._conv(f'trunk.{name}.0', x, stride=2))
         return self._residual('trunk.fourth', x)
 
     def _appearance(self, seen: Array) -> Array:
-        x = _relu(self._conv('trunk.look.0.0', pooled(seen, 2)))
+        x = relu(self._conv('trunk.look.0.0', pooled(seen, 2)))
         x = self._conv('trunk.look.1', x)
         return x / np.sqrt((x * x).sum(axis=1, keepdims=True) + 1e-12)
 
     def _features(self, seen: Array, geometry: Array) -> tuple[Array, Array]:
         rows, columns = self._manifest.grid
         placed = self._conv('geometry', geometry.reshape(len(geometry), -1, rows, columns))
-        fine = _relu(self._conv('join.0', seen + placed))
-        coarse = self._residual('deep', _relu(self._conv('down.0', fine, stride=2)))
-        x = _relu(self._conv('around.0.0', coarse, stride=2))
+        fine = relu(self._conv('join.0', seen + placed))
+        coarse = self._residual('deep', relu(self._conv('down.0', fine, stride=2)))
+        x = relu(self._conv('around.0.0', coarse, stride=2))
         x = self._residual('around.2', self._residual('around.1', x))
-        around = _doubled(_relu(self._conv('around.3.0', x)))
+        around = _doubled(relu(self._conv('around.3.0', x)))
         high, wide = self._manifest.sample_grid
         return fine, coarse + around[:, :, :high, :wide]
 
@@ -139,7 +138,7 @@ class TrainedNetwork:
 
     def _heads(self, fine: Array, coarse: Array) -> dict[str, Array]:
         """Return what the heads say, by the names of ``training.model.Heads``, (F, …, T)."""
-        wide = _relu(self._conv('wide.1.0', _relu(self._conv('wide.0.0', coarse))))
+        wide = relu(self._conv('wide.1.0', relu(self._conv('wide.0.0', coarse))))
         merged = self._residual('merge', fine + _doubled(wide))
         semantic = self._conv('semantic', merged).reshape(len(fine), -1, self._manifest.tokens)
         space = self._conv('space', merged).reshape(len(fine), -1, self._manifest.tokens)
@@ -279,10 +278,6 @@ def _lower_median(four: Array) -> Array:
 
 def _doubled(x: Array) -> Array:
     return x.repeat(2, axis=2).repeat(2, axis=3)
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0.0)
 
 
 def _unit(x: Array) -> Array:

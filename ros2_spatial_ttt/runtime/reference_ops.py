@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from ros2_spatial_ttt.runtime.base import ChunkInput, Manifest
 
-__all__ = ['Array', 'convolved', 'kept', 'picture', 'pooled', 'samples']
+__all__ = [
+    'Array',
+    'convolution',
+    'convolved',
+    'kept',
+    'picture',
+    'pooled',
+    'relu',
+    'residual',
+    'samples',
+]
 
 # float64 throughout; the protocol's float32 states what the other runtimes take and give.
 Array = NDArray[Any]
@@ -40,6 +50,24 @@ def convolved(
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride]
     return np.einsum('fihwyx,oiyx->fohw', windows, kernel, optimize=True)
+
+
+def convolution(weights: dict[str, Array], name: str, x: Array, *, stride: int = 1) -> Array:
+    """Return the convolution of a layer with its bias; the size shrinks by ``stride`` alone."""
+    kernel = weights[f'{name}.weight']
+    padding = (kernel.shape[-1] - stride + 1) // 2
+    out = convolved(x, kernel, stride=stride, padding=padding)
+    return out + weights[f'{name}.bias'][:, None, None]
+
+
+def residual(weights: dict[str, Array], name: str, x: Array) -> Array:
+    """Return x + convolution of x, then ReLU."""
+    return relu(x + convolution(weights, f'{name}.body.0', x))
+
+
+def relu(x: Array) -> Array:
+    """Return x where it is above 0, else 0."""
+    return np.maximum(x, 0.0)
 
 
 def pooled(x: Array, size: int) -> Array:

@@ -30,7 +30,7 @@ from ros2_spatial_ttt.runtime.base import (
     under,
 )
 from ros2_spatial_ttt.runtime.cuda import Gpu
-from ros2_spatial_ttt.runtime.engine_file import GRAPHS, Stamp, find_engine
+from ros2_spatial_ttt.runtime.engine_file import Stamp, find_engine, graphs_of
 from ros2_spatial_ttt.runtime.trt_engine import Engine
 from ros2_spatial_ttt.runtime.trt_lane import Lane
 from ros2_spatial_ttt.runtime.trt_library import load_plugins, load_tensorrt
@@ -66,7 +66,7 @@ def open_tensorrt(manifest: Manifest, name: str) -> TrtRuntime:
         plugins=plugins.version,
     )
     file = find_engine(manifest, asked)
-    missing = sorted(set(GRAPHS) - set(file.plans))
+    missing = sorted(set(graphs_of(manifest)) - set(file.plans))
     if missing:
         raise ModelError(f'{file.path}: no engine of {missing}; build it again with --force')
     with gpu.active():
@@ -98,6 +98,9 @@ class TrtRuntime:
             for what, urgent in (('update', False), ('read', True))
         )
         self._embed = Lane(gpu, engines['embed'], (), urgent=True)
+        self._second_look = (
+            Lane(gpu, engines['second_look'], (), urgent=False) if manifest.second_look else None
+        )
         first = load_initial_state(manifest)
         self._initial = DeviceState(self._backbone.put(first), finite=True)
 
@@ -147,11 +150,22 @@ class TrtRuntime:
     ) -> NDArray[np.float32]:
         """See ``Runtime.read``."""
         feed = {'state/weight': weight, 'omega': self.omega[kind]}
-        return _by_rows(self._read[kind], 'points', points, feed)['values']
+        return _by_rows(self._read[kind], {'points': points}, feed)['values']
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Runtime.embed``."""
-        return _by_rows(self._embed, 'picture', pictures, {})['embedding']
+        return _by_rows(self._embed, {'picture': pictures}, {})['embedding']
+
+    def second_look(
+        self,
+        picture: NDArray[np.uint8],
+        place: NDArray[np.float32],
+        known: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """See ``Runtime.second_look``."""
+        assert self._second_look is not None
+        rows: dict[str, NDArray] = {'picture': picture, 'place': place, 'known': known}
+        return _by_rows(self._second_look, rows, {})['names']
 
     def _state_block(self, state: State) -> Block:
         if isinstance(state, DeviceState) and state.block.pool is self._backbone:
@@ -175,18 +189,22 @@ def _finite(values: Mapping[str, NDArray]) -> bool:
 
 
 def _by_rows(
-    lane: Lane,
-    name: str,
-    rows: NDArray,
-    feed: Mapping[str, NDArray],
+    lane: Lane, rows: Mapping[str, NDArray], feed: Mapping[str, NDArray]
 ) -> dict[str, NDArray]:
-    """Run a lane over the rows of one input, as many at once as the engine takes.
+    """Run a lane over the rows of some inputs, as many at once as the engine takes.
 
     Without rows one row of zeros goes through and out again, which keeps the shapes.
+
+    Args:
+        lane: that runs.
+        rows: inputs of as many rows each.
+        feed: the other inputs.
     """
-    given = rows if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
+    count, most = len(next(iter(rows.values()))), min(map(lane.most, rows))
+    if not count:
+        rows = {name: np.zeros((1, *one.shape[1:]), one.dtype) for name, one in rows.items()}
     parts = [
-        lane.run({**feed, name: given[row : row + lane.most(name)]}, {})
-        for row in range(0, len(given), lane.most(name))
+        lane.run({**feed, **{name: one[row : row + most] for name, one in rows.items()}}, {})
+        for row in range(0, max(count, 1), most)
     ]
-    return {key: np.concatenate([part[key] for part in parts])[: len(rows)] for key in parts[0]}
+    return {key: np.concatenate([part[key] for part in parts])[:count] for key in parts[0]}

@@ -18,10 +18,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.engine_file import (
-    GRAPHS,
     EngineFile,
     Stamp,
     engine_path,
+    graphs_of,
     write_engine,
 )
 
@@ -40,7 +40,7 @@ def write_for(architecture: str, folder: Path, model: str = MODEL) -> None:
         architectures=(architecture,),
         plugins='',
     )
-    plans = {graph: str(manifest.folder / f'{graph}.onnx').encode() for graph in GRAPHS}
+    plans = {name: str(manifest.folder / f'{name}.onnx').encode() for name in graphs_of(manifest)}
     write_engine(EngineFile(engine_path(folder, stamp), stamp, plans))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -25,11 +26,11 @@ from ros2_spatial_ttt.runtime import trt as trt_runtime
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.cuda import DeviceError, Gpu
 from ros2_spatial_ttt.runtime.engine_file import (
-    GRAPHS,
     EngineFile,
     Stamp,
     engine_directory,
     engine_path,
+    graphs_of,
     write_engine,
 )
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
@@ -75,7 +76,8 @@ def engine():
     manifest = load_manifest(model_directory('untrained'))
     stamp = Stamp(manifest.name, manifest.hash, 'tensorrt', '10.3.0', ('sm_87',), '')
     path = engine_path(engine_directory(), stamp)
-    write_engine(EngineFile(path, stamp, {name: f'{name}.onnx'.encode() for name in GRAPHS}))
+    plans = {name: f'{name}.onnx'.encode() for name in graphs_of(manifest)}
+    write_engine(EngineFile(path, stamp, plans))
 
 
 class Runtimes:
@@ -220,6 +222,14 @@ def test_an_engine_that_tensorrt_refuses_is_to_be_built_again(cuda, tensorrt, en
     tensorrt(tensorrt=make_tensorrt(version='10.3.0', runtime=refuses))
     with pytest.raises(ModelError, match=r'tag does not match; build it again .*--force'):
         open_runtime('untrained', 'tensorrt', threads=1)
+
+
+def test_an_engine_without_a_graph_of_the_model_is_to_be_built_again(cuda, tensorrt, engine):
+    cuda(FakeDriver())
+    tensorrt(tensorrt=make_tensorrt(version='10.3.0'))
+    manifest = replace(load_manifest(model_directory('untrained')), second_look=True)
+    with pytest.raises(ModelError, match=r"no engine of \['second_look'\]; build it .*--force"):
+        trt_runtime.open_tensorrt(manifest, 'tensorrt')
 
 
 def test_auto_takes_tensorrt_where_it_runs(monkeypatch, caplog):

@@ -28,7 +28,7 @@ from ros2_spatial_ttt.errors import ModelError
 from ros2_spatial_ttt.resources import model_directory
 from ros2_spatial_ttt.runtime.base import load_manifest
 from ros2_spatial_ttt.runtime.cuda import Gpu
-from ros2_spatial_ttt.runtime.engine_file import GRAPHS, read_engine
+from ros2_spatial_ttt.runtime.engine_file import graphs_of, read_engine
 from ros2_spatial_ttt.runtime.trt import SUMS
 from ros2_spatial_ttt.runtime.trt_library import Plugins, load_tensorrt
 from ros2_spatial_ttt.runtime.unavailable import Unavailable
@@ -80,6 +80,10 @@ def spatial_ttt(*words) -> int:
     return cli.main(['build-engine', *map(str, words)])
 
 
+def built_blindly(tensorrt, stamp, graphs, folder):
+    return {graph.name: b'plan' for graph in graphs}
+
+
 def rehashed(folder: Path, name: str) -> None:
     """Make the manifest agree with a file that was changed."""
     path = folder / 'manifest.yaml'
@@ -99,7 +103,7 @@ def nano(tmp_path_factory):
 
 def test_nano_builds_from_its_functions_bodies(nano):
     engine = read_engine(Path(nano['engine']))
-    assert set(engine.plans) == set(GRAPHS)
+    assert set(engine.plans) == set(graphs_of(load_manifest(NANO)))
     assert engine.stamp.backend == 'tensorrt_rtx' and engine.stamp.plugins == ''
     assert {'sm_86', 'sm_89', 'sm_120'} <= set(engine.stamp.architectures)
     assert nano['engine_bytes'] == engine.path.stat().st_size
@@ -132,6 +136,39 @@ def test_all_products_of_the_network_in_half_precision_are_built_so(rtx, built_n
     sums = network.get_output(network.num_outputs - 1)
     assert sums.name == SUMS and sums.dtype == rtx.module.DataType.FLOAT
     assert tuple(sums.shape) == (len(load_manifest(NANO).state),)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_a_second_look_is_built_for_any_number_of_detections(
+    rtx, built_networks, second_look_model, precision
+):
+    path = second_look_model[0] / 'second_look.onnx'
+    graph = load_graph(path)
+    if precision == 'fp16':
+        graph = Graph(path, in_half(onnx.load(path)), {})
+    network = built_networks(lambda: EngineBuilder(rtx, architectures=('sm_89',)).build(graph))[0]
+    inputs = [network.get_input(number) for number in range(network.num_inputs)]
+    assert [tensor.shape[0] for tensor in inputs] == [-1, -1, -1]
+    assert [tensor.get_dimension_name(0) for tensor in inputs] == 3 * ['detections']
+    layers = [network.get_layer(number) for number in range(network.num_layers)]
+    kinds = (rtx.module.LayerType.CONVOLUTION, rtx.module.LayerType.MATRIX_MULTIPLY)
+    products = [layer for layer in layers if layer.type in kinds]
+    # Eight convolutions and three linear maps.
+    assert len(products) == 11
+    kind = {'fp32': rtx.module.DataType.FLOAT, 'fp16': rtx.module.DataType.HALF}[precision]
+    assert {layer.get_output(0).dtype for layer in products} == {kind}
+    assert network.get_output(0).dtype == rtx.module.DataType.FLOAT
+
+
+@pytest.mark.torch
+def test_engines_of_a_model_with_a_second_look_hold_it(second_look_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, '_built', built_blindly)
+    words = ('--model', second_look_model[0], '--backend', 'tensorrt_rtx', '--out', tmp_path)
+    assert spatial_ttt(*words, '--architecture', 'sm_89') == 0
+    (path,) = tmp_path.glob('*.engine')
+    assert set(read_engine(path).plans) == set(graphs_of(load_manifest(second_look_model[0])))
+    assert 'second_look' in read_engine(path).plans
 
 
 def test_the_steps_towards_a_field_s_solution_are_not_built(rtx, built_networks):
@@ -234,6 +271,6 @@ def test_tensorrt_without_a_gpu_is_refused_and_auto_takes_rtx(capsys, monkeypatc
     monkeypatch.setitem(sys.modules, 'tensorrt', make_tensorrt(version='10.3.0'))
     assert spatial_ttt('--model', 'untrained', '--backend', 'tensorrt') == 2
     assert 'check nvidia-smi' in capsys.readouterr().err
-    monkeypatch.setattr(command, '_built', lambda *a: dict.fromkeys(GRAPHS, b'plan'))
+    monkeypatch.setattr(command, '_built', built_blindly)
     assert spatial_ttt('--model', 'untrained') == 0
     assert 'auto: chose tensorrt_rtx' in capsys.readouterr().out
