@@ -61,9 +61,12 @@ def seen_in(
     """Return the detections in each frame of a chunk; twice looked at if the model can.
 
     Args:
-        runtime: of the model. chunk: its frames. tokens: what the network says of them.
-        origin: (3,) m of the tokens' frame in the map. floor: whether z = 0 of the map is it.
+        runtime: of the model.
+        chunk: its frames.
+        tokens: what the network says of them.
+        origin: (3,) m of the tokens' frame in the map.
         detector: constants.
+        floor: whether z = 0 of the map is the floor.
     """
     found = [detections(tokens, number, detector) for number in range(len(chunk))]
     if not runtime.manifest.second_look or not any(map(len, found)):
@@ -94,8 +97,10 @@ def crops(
     """Return the detections of a frame, cut out.
 
     Args:
-        frame: that shows them. depth: (T,) m, measured or predicted at its tokens.
-        found: n detections. origin: (3,) m of their centres' frame in the map.
+        frame: that shows them.
+        depth: (T,) m, measured or predicted at its tokens.
+        found: n detections.
+        origin: (3,) m of their centres' frame in the map.
         grid: rows and columns of tokens.
         floor: whether z = 0 of the map is the floor.
     """
@@ -134,12 +139,13 @@ def _points(
     The last channel is 1 where depth is known. Without a sensor it is the network's.
     """
     height, width = (side // 2 for side in frame.image.shape[:2])
-    depth = frame.shape.astype(np.float32)
-    if not depth.any():
-        depth = cv2.resize(predicted, (width, height), interpolation=cv2.INTER_LINEAR)
-    ray = cv2.resize(
-        frame.ray.reshape(*predicted.shape, 3), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+
+    def enlarged(tokens: NDArray) -> NDArray[np.float32]:
+        out = cv2.resize(tokens, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(out, np.float32)
+
+    depth = frame.shape.astype(np.float32) if frame.shape.any() else enlarged(predicted)
+    ray = enlarged(frame.ray.reshape(*predicted.shape, 3))
     point = (ray * depth[..., None]) @ rotation.T.astype(np.float32)
     return np.concatenate([point, (depth > 0)[..., None]], axis=2, dtype=np.float32)
 

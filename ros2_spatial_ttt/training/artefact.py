@@ -151,7 +151,9 @@ def add_second_look(folder: Path, net: SecondLook, provenance: dict[str, Any]) -
     """Put a second look into a model folder, or leave it as it was; one that is there goes.
 
     Args:
-        folder: of the model. net: batch norms folded. provenance: how it was trained.
+        folder: of the model.
+        net: batch norms folded.
+        provenance: how it was trained.
 
     Raises:
         ConfigError: the folder cannot be written.

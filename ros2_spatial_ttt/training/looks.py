@@ -102,8 +102,11 @@ def make_looks(
     """Make the files that ``folder`` lacks, and return those of all seeds; may be run again.
 
     Args:
-        folder: of the files. model: folder of the model. seeds: of training homes.
-        options: how detections are made. processes: homes at a time.
+        folder: of the files.
+        model: folder of the model.
+        seeds: of training homes.
+        options: how detections are made.
+        processes: homes at a time.
     """
     require_renderer()
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,8 +174,10 @@ def looks_of(runtime: Runtime, home: ClipFile, options: LookOptions, seed: int) 
     """Return what a model detects in the clips of a home, with the faults of cameras.
 
     Args:
-        runtime: of the model. home: clips, each of at most as many frames as a chunk.
-        options: how detections are made. seed: of the faults.
+        runtime: of the model.
+        home: clips, each of at most as many frames as a chunk.
+        options: how detections are made.
+        seed: of the faults.
     """
     manifest = runtime.manifest
     detector = replace(Detector.from_manifest(manifest), mass=options.mass)
@@ -218,7 +223,10 @@ def _meant(
     """Return 1 + the number of the name of the thing that each detection means, 0 = none.
 
     Args:
-        home: truth. row: of the frame. found: n detections, centre: (n, 3) m in the map.
+        home: truth.
+        row: of the frame.
+        found: n detections.
+        centre: (n, 3) m, theirs in the map.
         grid: rows and columns of tokens.
     """
     now = np.flatnonzero(home.epoch == home.frame_epoch[row])
@@ -249,9 +257,7 @@ def _frame(
     depth = faulty_depth(depth, look, rng)
     depth[depth > manifest.depth_max_m] = 0.0
     height, width = image.shape[:2]
-    lens = Intrinsics(
-        width, height, home.focal, home.focal, (width - 1) / 2, (height - 1) / 2
-    )
+    lens = Intrinsics(width, height, home.focal, home.focal, (width - 1) / 2, (height - 1) / 2)
     return PreparedFrame(
         camera='home',
         stamp_ns=row,

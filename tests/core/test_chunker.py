@@ -19,7 +19,9 @@ NOTHING = np.zeros(0, np.float32)
 
 def frame(stamp_ns: int, camera: str = 'a') -> PreparedFrame:
     intrinsics = Intrinsics(1, 1, 1.0, 1.0, 0.0, 0.0)
-    return PreparedFrame(camera, stamp_ns, NOTHING, NOTHING, NOTHING, NOTHING, intrinsics, np.eye(4))
+    return PreparedFrame(
+        camera, stamp_ns, NOTHING, NOTHING, NOTHING, NOTHING, intrinsics, np.eye(4)
+    )
 
 
 def chunker() -> Chunker:
