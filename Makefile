@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` and `make test`. Each does its own set-up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-runtime build test demo cli lint bench clean
+.PHONY: help setup setup-runtime build environment test demo cli lint bench clean
 
 ARGS ?=
 RUN := . scripts/env.sh && python -m ros2_spatial_ttt.cli
@@ -23,7 +23,11 @@ build: setup-runtime ## Build messages and package with colcon
 install/.built: $(SOURCES)
 	@scripts/build.sh
 
-test: setup build ## Run lint, import contracts, type checks and all tests (ARGS go to pytest)
+# The package is built while pip installs what only training and tests need.
+environment: setup-runtime
+	@$(MAKE) --silent --no-print-directory --jobs=2 setup build
+
+test: environment ## Run lint, import contracts, type checks and all tests (ARGS go to pytest)
 	@scripts/test.sh $(ARGS)
 
 demo: build ## Start the node, play a recording, ask questions, write a picture

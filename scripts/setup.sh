@@ -91,11 +91,14 @@ else
   constraint=requirements/distribution.txt
   echo "[2/3] Python packages beside ROS 2 $ros ($kind; takes minutes the first time)"
 fi
-pip=(.venv/bin/python -m pip --disable-pip-version-check install -qq --constraint "$constraint")
+pip=(.venv/bin/python -m pip --disable-pip-version-check install -qq --no-compile)
+pip+=(--constraint "$constraint")
 for list in "${lists[@]}"; do
   pip+=(--requirement "requirements/$list.txt")
 done
 "${pip[@]}" || stop 'pip failed, see above; `make clean` removes a broken environment.'
+# On all cores, and without what nobody imports; pip compiles on one, for more than a minute.
+.venv/bin/python -W ignore -m compileall -qq -j 0 -x '/tests?/' .venv/lib/python*/site-packages || true
 
 echo '[3/3] CMake files of the environment'
 if [ "$ros" = wheels ]; then

@@ -8,8 +8,11 @@ A tier is what a test needs beyond numpy. ``SPATIAL_TTT_REQUIRE=ort,torch,ros,si
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -130,6 +133,17 @@ def pytest_make_collect_report(collector):
     return report
 
 
+@pytest.fixture(scope='session', autouse=True)
+def one_table_of_operators():
+    """Let the exporter keep its table of operators, which it makes anew for every graph: 1 s."""
+    if 'ros2_spatial_ttt.training.onnx_functions' not in sys.modules:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+    ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+
+
 @pytest.fixture(scope='session')
 def tiny_model(tmp_path_factory):
     """The folder of a tiny model with a backbone, and its network; one for all test processes."""
@@ -156,3 +170,25 @@ def shared_folder(tmp_path_factory) -> Path:
     """Return a temporary folder that all processes of a test run have in common."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+
+
+@pytest.fixture(scope='module')
+def tiny_fields(tiny_model):
+    """Let exports take the graphs of both fields from the tiny model, which has the same fields.
+
+    They are half of an export's time and know nothing of the network beside them.
+    """
+    import onnx
+    import tiny_network
+
+    from ros2_spatial_ttt.training import graphs
+
+    graph_of = {p.stem: functools.partial(onnx.load, p) for p in tiny_model[0].glob('*_*.onnx')}
+
+    def taken(field, *, embedding):
+        assert field == tiny_network.FIELD and embedding == tiny_network.CONFIG.appearance
+        return graph_of
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, 'field_graphs', taken)
+        yield

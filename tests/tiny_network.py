@@ -16,7 +16,7 @@ from ros2_spatial_ttt.training.field_layers import FieldRule
 from ros2_spatial_ttt.training.graphs import FieldConfig
 from ros2_spatial_ttt.training.model import ModelConfig, SpatialNet
 
-__all__ = ['CALIBRATION', 'chunk_of', 'encoder_of', 'make_net', 'write_model']
+__all__ = ['CALIBRATION', 'CONFIG', 'FIELD', 'chunk_of', 'encoder_of', 'make_net', 'write_model']
 
 CONFIG = ModelConfig(
     image_width=64,

@@ -16,6 +16,7 @@ pytest.importorskip('onnxscript')
 
 import onnx
 import torch
+from tiny_network import FIELD
 
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.memory.field import FieldState
@@ -28,19 +29,18 @@ from ros2_spatial_ttt.training.export import (
     network_of,
     run,
 )
-from ros2_spatial_ttt.training.graphs import FieldConfig, untrained_graphs
+from ros2_spatial_ttt.training.graphs import field_graphs, untrained_graphs
 from ros2_spatial_ttt.training.untrained import EncoderConfig, seeded_backbone
 
 # The exporter warns of its own internals.
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings('ignore')]
 
 ENCODER = EncoderConfig(image_width=96, image_height=64, chunk_frames=2, embedding=8)
-FIELD = FieldConfig(appearance_features=16, geometry_features=16)
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    """A small model."""
+def folder(tmp_path_factory, tiny_fields):
+    """A small model, its fields those of another."""
     folder = tmp_path_factory.mktemp('export') / 'tiny'
     export_untrained(folder, 'tiny', ENCODER, FIELD, seeded_backbone(ENCODER))
     return folder
@@ -55,6 +55,7 @@ def graph(request, manifest):
 def test_a_second_export_is_equal_to_the_byte(folder):
     """One graph with weights and one with a local function stand for all six: seconds each."""
     graphs = untrained_graphs(ENCODER, FIELD, seeded_backbone(ENCODER))
+    graphs |= field_graphs(FIELD, embedding=ENCODER.embedding)  # not those of the folder
     again = {name: graphs[name]() for name in ('update', 'appearance_update')}
     for name, model in again.items():
         assert model.SerializeToString() == (folder / f'{name}.onnx').read_bytes(), name

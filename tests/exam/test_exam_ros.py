@@ -57,6 +57,6 @@ def test_node_and_core_agree_on_detections(tiny: HomeOptions) -> None:
 def test_node_and_core_agree_on_pictures(tiny: HomeOptions, renderer: str) -> None:
     assert_agree(
         dataclasses.replace(
-            tiny, sets=('locate', 'verdict'), perception='model', systems=('memory',), minutes=0.4
+            tiny, sets=('locate', 'verdict'), perception='model', systems=('memory',), minutes=0.2
         )
     )

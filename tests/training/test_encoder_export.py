@@ -14,6 +14,7 @@ pytest.importorskip('onnxruntime')
 
 import torch
 from small_encoders import save_encoder
+from tiny_network import FIELD
 from toy_clips import SIZE, tiny_config
 
 from ros2_spatial_ttt.errors import ModelError
@@ -23,7 +24,6 @@ from ros2_spatial_ttt.runtime.ort import OrtRuntime
 from ros2_spatial_ttt.runtime.reference import ReferenceRuntime
 from ros2_spatial_ttt.training.chunk_encoder import ChunkEncoder
 from ros2_spatial_ttt.training.export import Calibration, export_network, network_of
-from ros2_spatial_ttt.training.graphs import FieldConfig
 from ros2_spatial_ttt.training.run import Run
 from ros2_spatial_ttt.training.settings import load_config
 
@@ -32,11 +32,10 @@ pytestmark = [pytest.mark.torch, pytest.mark.ort, pytest.mark.filterwarnings('ig
 
 # Float32 through a dozen layers, whose order of sums is another runtime's.
 TOLERANCE = 2e-4
-FIELD = FieldConfig(appearance_features=16, geometry_features=16)
 
 
 @pytest.fixture(scope='module', params=['resnet', 'dinov2'])
-def exported(request, tmp_path_factory):
+def exported(request, tmp_path_factory, tiny_fields):
     """Return the checkpoint, the network read from it, and the manifest of its export."""
     folder = tmp_path_factory.mktemp(request.param)
     save_encoder(request.param, folder / 'weights')

@@ -18,11 +18,13 @@ import onnx
 import torch
 import yaml
 from safetensors.numpy import load_file
+from tiny_network import FIELD
 from toy_clips import tiny_config
 
 from ros2_spatial_ttt.cli import main
 from ros2_spatial_ttt.errors import ConfigError
 from ros2_spatial_ttt.runtime.base import load_manifest
+from ros2_spatial_ttt.training import export
 from ros2_spatial_ttt.training.artefact import Artefact, write_artefact
 from ros2_spatial_ttt.training.graphs import FieldConfig
 from ros2_spatial_ttt.training.run import Run
@@ -129,7 +131,11 @@ def test_an_export_that_fails_leaves_the_model_as_it_was(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_a_network_in_half_precision_says_what_it_said_when_it_was_exported(tmp_path, capsys):
+def test_a_network_in_half_precision_says_what_it_said_when_it_was_exported(
+    tmp_path, capsys, monkeypatch, tiny_fields
+):
+    # Fields stay in single precision.
+    monkeypatch.setattr(export, 'FieldConfig', lambda: FIELD)
     config, checkpoint = tmp_path / 'config.yaml', tmp_path / 'last.safetensors'
     tiny_config(config)
     torch.manual_seed(0)
