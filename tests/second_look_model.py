@@ -4,28 +4,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import shutil
-import warnings
 
 import numpy as np
 import torch
-import yaml
 from filelock import FileLock  # comes with PyTorch
-from safetensors.numpy import save_file
 
 from ros2_spatial_ttt.memory.second_look import CROP, KNOWN
 from ros2_spatial_ttt.resources import model_directory
-from ros2_spatial_ttt.runtime import parity
 from ros2_spatial_ttt.runtime.base import load_manifest
-from ros2_spatial_ttt.runtime.ort import OrtRuntime
-from ros2_spatial_ttt.training.artefact import _share_weights, _signature
+from ros2_spatial_ttt.training.artefact import add_second_look
 from ros2_spatial_ttt.training.chunk_encoder import folded
-from ros2_spatial_ttt.training.graphs import second_look_graph
 from ros2_spatial_ttt.training.second_look import SecondLook
 
-__all__ = ['add_second_look', 'cut_outs', 'make_second_look', 'write_model']
+__all__ = ['cut_outs', 'make_second_look', 'write_model']
 
 
 def make_second_look(names: int, seed: int = 5) -> SecondLook:
@@ -60,37 +52,6 @@ def cut_outs(names: int, count: int, seed: int = 1) -> tuple[np.ndarray, np.ndar
     shares = rng.dirichlet(np.full(1 + names, 0.5), count)[:, 1:]
     known = np.concatenate([rng.uniform(-2.0, 2.0, (count, KNOWN)), shares], axis=1)
     return picture, (place * place[..., 3:]).astype(np.float32), known.astype(np.float32)
-
-
-def add_second_look(folder, net: SecondLook, provenance) -> None:
-    """Put the graph of a network, batch norms folded, and its weights into a model folder."""
-    weights = {name: value.numpy() for name, value in net.state_dict().items()}
-    save_file(weights, folder / 'second_look.safetensors')
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals.
-        warnings.simplefilter('ignore')
-        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        model = second_look_graph(net)
-    _share_weights(model, folder / 'second_look.safetensors')
-    (folder / 'second_look.onnx').write_bytes(model.SerializeToString())
-    path = folder / 'manifest.yaml'
-    manifest = yaml.safe_load(path.read_text())
-    manifest['graphs']['second_look'] = _signature(folder / 'second_look.onnx')
-    manifest['provenance'] = {**manifest['provenance'], 'second_look': provenance}
-    _write(folder, manifest)
-    runtime = OrtRuntime(load_manifest(folder), threads=1)
-    reduced = parity.inputs(runtime.manifest)
-    save_file(reduced | parity.outputs(runtime, reduced), folder / 'parity.safetensors')
-    _write(folder, manifest)
-
-
-def _write(folder, manifest) -> None:
-    manifest['files'] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.name != 'manifest.yaml'
-    }
-    (folder / 'manifest.yaml').write_text(yaml.safe_dump(manifest, sort_keys=False))
 
 
 def write_model(folder) -> SecondLook:

@@ -176,7 +176,8 @@ def add_second_look(folder: Path, net: SecondLook, provenance: dict[str, Any]) -
         _share_weights(model, made / 'second_look.safetensors')
         (made / 'second_look.onnx').write_bytes(model.SerializeToString())
         manifest = yaml.safe_load((made / 'manifest.yaml').read_text(encoding='utf-8'))
-        _finish(made, {**manifest, 'second_look': provenance})
+        told = {**(manifest.get('provenance') or {}), 'second_look': provenance}
+        _finish(made, {**manifest, 'provenance': told})
         for path in made.iterdir():
             path.chmod(0o644)
         _put(made, place, aside / 'replaced')
