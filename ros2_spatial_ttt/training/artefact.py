@@ -173,9 +173,11 @@ def add_second_look(folder: Path, net: SecondLook, provenance: dict[str, Any]) -
         save_file(weights, made / 'second_look.safetensors')
         with _quiet_exporter():
             model = second_look_graph(net)
+        manifest = yaml.safe_load((made / 'manifest.yaml').read_text(encoding='utf-8'))
+        if manifest['precision'] == 'fp16':
+            model = in_half(model)
         _share_weights(model, made / 'second_look.safetensors')
         (made / 'second_look.onnx').write_bytes(model.SerializeToString())
-        manifest = yaml.safe_load((made / 'manifest.yaml').read_text(encoding='utf-8'))
         told = {**(manifest.get('provenance') or {}), 'second_look': provenance}
         _finish(made, {**manifest, 'provenance': told})
         for path in made.iterdir():

@@ -7,8 +7,9 @@ spatial-ttt export --out models/untrained
 spatial-ttt export --check models/nano
 
 Writes update.onnx, embed.onnx, {appearance,geometry}_{update,read}.onnx, omega.safetensors,
-weights.safetensors, parity.safetensors, state.safetensors (with a backbone) and manifest.yaml. All
-state is explicit: inputs ``state/...``, outputs ``next_state/...``.
+weights.safetensors, parity.safetensors, state.safetensors (with a backbone) and manifest.yaml;
+``train-second-look`` adds second_look.onnx and its weights. All state is explicit: inputs
+``state/...``, outputs ``next_state/...``.
 """
 
 from __future__ import annotations
