@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,10 +106,14 @@ class _Remembered:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.manifest, self.initial_state = runtime.manifest, runtime.initial_state
         self.samples: Samples | None = None
 
+    def __getattr__(self, name: str) -> Any:
+        """Return what the runtime has."""
+        return getattr(self._runtime, name)
+
     def encode(self, chunk: ChunkInput, state: State) -> tuple[Samples, State]:
+        """See ``Runtime.encode``."""
         self.samples, after = self._runtime.encode(chunk, state)
         return self.samples, after
 
