@@ -267,7 +267,7 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
         'files': {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.iterdir())
-            if path.name != 'manifest.yaml'
+            if path.name not in ('manifest.yaml', CARD)
         },
     }
     text = yaml.safe_dump({**manifest, **made}, sort_keys=False, width=100)

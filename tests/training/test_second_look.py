@@ -140,6 +140,7 @@ def test_a_model_takes_it_and_keeps_everything_else(model):
         assert manifest.second_look and not before.second_look
         assert replace(manifest, hash='', second_look=False) == replace(before, hash='')
         assert (model / 'README.md').read_text() == 'card'
+        assert 'README.md' not in (model / 'manifest.yaml').read_text()
         assert all(path.stat().st_mode & 0o044 == 0o044 for path in model.iterdir())
         runtime = open_runtime(str(model), 'ort', threads=1)
         assert max(worst(runtime).values()) <= 1.0
