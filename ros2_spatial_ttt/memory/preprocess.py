@@ -31,7 +31,7 @@ class PreparedFrame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB. depth: (T,) float32 m, 0 = not measured. ray: (T, 3) float32.
-        shape: (H/2, W/2) float16 m, depth between tokens too, 0 = not measured; empty without.
+        half_depth: (H/2, W/2) float16 m, depth between tokens too, 0 = none; empty without a sensor.
         intrinsics: of ``image``. map_T_camera: (4, 4) float64.
     """
 
@@ -40,14 +40,14 @@ class PreparedFrame:
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
     ray: NDArray[np.float32]
-    shape: NDArray[np.float16]
+    half_depth: NDArray[np.float16]
     intrinsics: Intrinsics
     map_T_camera: NDArray[np.float64]
 
     def without_depth(self) -> PreparedFrame:
         """Return the frame as a camera without a depth sensor takes it."""
         return replace(
-            self, depth=np.zeros_like(self.depth), shape=np.zeros((0, 0), self.shape.dtype)
+            self, depth=np.zeros_like(self.depth), half_depth=np.zeros((0, 0), np.float16)
         )
 
 
@@ -97,7 +97,7 @@ class CameraTokens:
             image=shrunk(frame.colour, self._manifest.image_width, self._manifest.image_height),
             depth=self._token_depth(frame.depth),
             ray=self.ray,
-            shape=self._shape(frame.depth),
+            half_depth=self._half_depth(frame.depth),
             intrinsics=self._small_intrinsics,
             map_T_camera=frame.map_T_camera.copy(),
         )
@@ -114,7 +114,7 @@ class CameraTokens:
         median = np.take_along_axis(metres, middle[None], axis=0)[0]
         return np.where(count > 0, median, 0.0).astype(np.float32)
 
-    def _shape(self, depth: NDArray | None) -> NDArray[np.float16]:
+    def _half_depth(self, depth: NDArray | None) -> NDArray[np.float16]:
         """Return depth at half the model's resolution, (H/2, W/2) m; (0, 0) without depth."""
         if depth is None or not self._manifest.second_look:
             return np.zeros((0, 0), np.float16)

@@ -105,11 +105,10 @@ def crops(
         floor: whether z = 0 of the map is the floor.
     """
     count, (height, width) = len(found), frame.image.shape[:2]
-    rotation, heading = level_T_camera(frame.map_T_camera)
+    rotation, _ = level_T_camera(frame.map_T_camera)
     points = _points(frame, depth.reshape(grid), rotation)
     eye = frame.map_T_camera[:3, 3]
-    cos, sin = np.cos(heading), np.sin(heading)
-    level_T_map = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    level_T_map = rotation @ frame.map_T_camera[:3, :3].T
     centre = (found.centre + origin - eye) @ level_T_map.T
     picture = np.zeros((count, CROP, CROP, 3), np.uint8)
     place = np.zeros((count, CROP, CROP, 4), np.float16)
@@ -144,7 +143,7 @@ def _points(
         out = cv2.resize(tokens, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(out, np.float32)
 
-    depth = frame.shape.astype(np.float32) if frame.shape.any() else enlarged(predicted)
+    depth = frame.half_depth.astype(np.float32) if frame.half_depth.any() else enlarged(predicted)
     ray = enlarged(frame.ray.reshape(*predicted.shape, 3))
     point = (ray * depth[..., None]) @ rotation.T.astype(np.float32)
     return np.concatenate([point, (depth > 0)[..., None]], axis=2, dtype=np.float32)

@@ -264,7 +264,7 @@ def _frame(
         image=faulty_colour(np.asarray(image, np.uint8), look, rng),
         depth=_at_tokens(depth, manifest.grid).ravel(),
         ray=_rays(manifest.grid, lens),
-        shape=depth.astype(np.float16),
+        half_depth=depth.astype(np.float16),
         intrinsics=lens,
         map_T_camera=home.map_T_camera[row],
     )

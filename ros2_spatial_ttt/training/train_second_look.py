@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ros2_spatial_ttt.errors import ConfigError
@@ -259,7 +260,7 @@ def training_batch(looks: Looks, config: LookConfig, step: int, ranks: Ranks) ->
     place[rng.random(count) < _NO_SHAPE] = 0.0
     known = looks.known[rows].copy()
     known[rng.random(count) < _NO_NAMES, KNOWN:] = 1.0 / len(config.labels)
-    seen = np.concatenate([picture / np.float32(127.5) - np.float32(1.0), place], axis=3)
+    seen = _seen(picture, place)
     mirrored = rng.random(count) < 0.5
     # The level frame's y is to the left.
     seen[mirrored] = seen[mirrored, :, ::-1] * np.array([1, 1, 1, 1, -1, 1, 1], np.float32)
@@ -269,12 +270,16 @@ def training_batch(looks: Looks, config: LookConfig, step: int, ranks: Ranks) ->
     return LookBatch(*map(torch.from_numpy, arrays), chance=int(rng.integers(2**31)))
 
 
+def _seen(picture: NDArray[np.float32], place: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the network sees of pictures of 0..255 and places, (n, CROP, CROP, 7)."""
+    return np.concatenate([picture / np.float32(127.5) - np.float32(1.0), place], axis=3)
+
+
 def _plain_batches(looks: Looks) -> Iterator[LookBatch]:
     """Yield all detections as they are."""
     for begin in range(0, len(looks), _CHECKED):
         rows = slice(begin, begin + _CHECKED)
-        picture = looks.picture[rows].astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-        seen = np.concatenate([picture, looks.place[rows].astype(np.float32)], axis=3)
+        seen = _seen(looks.picture[rows].astype(np.float32), looks.place[rows].astype(np.float32))
         arrays = (seen.transpose(0, 3, 1, 2), looks.known[rows], looks.target[rows])
         yield LookBatch(*map(torch.from_numpy, arrays))
 

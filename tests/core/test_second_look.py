@@ -40,7 +40,7 @@ def frame(*, measured: bool = True) -> PreparedFrame:
         image=image,
         depth=np.full(x.size, DISTANCE, np.float32) * measured,
         ray=np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1).astype(np.float32),
-        shape=depth if measured else np.zeros((0, 0), np.float16),
+        half_depth=depth if measured else np.zeros((0, 0), np.float16),
         intrinsics=LENS,
         map_T_camera=MAP_T_CAMERA,
     )
@@ -210,7 +210,7 @@ def test_depth_between_tokens_is_kept_for_a_second_look_alone(manifest, size):
 
     def shape(frame: Frame, *, second_look: bool):
         own = replace(manifest, second_look=second_look)
-        return CameraTokens(lens, own, depth_max_m=8.0).prepare(frame).shape
+        return CameraTokens(lens, own, depth_max_m=8.0).prepare(frame).half_depth
 
     kept = shape(shown, second_look=True)
     half = manifest.image_height // 2, manifest.image_width // 2
