@@ -31,7 +31,7 @@ class PreparedFrame:
 
     Attributes:
         image: (H, W, 3) uint8 RGB. depth: (T,) float32 m, 0 = not measured. ray: (T, 3) float32.
-        half_depth: (H/2, W/2) float16 m, depth between tokens too, 0 = none; empty without a sensor.
+        half_depth: (H/2, W/2) float16 m, depth between tokens too; empty without a sensor.
         intrinsics: of ``image``. map_T_camera: (4, 4) float64.
     """
 
